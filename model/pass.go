@@ -1,0 +1,129 @@
+package model
+
+import "smt/device"
+
+// Step runs forward and backward over a batch: it returns the sum of the cross-entropies at its supervised positions and
+// adds the gradients of scale times that sum to whatever learns.
+func (d *Decoder) Step(in *Input, scale float64) (float64, error) {
+	if err := d.check(in); err != nil {
+		return 0, err
+	}
+	final := d.forward(in, nil)
+	loss := d.headLoss(final, in, scale)
+	d.backward(in)
+	return loss, nil
+}
+
+// Loss runs the forward pass alone and returns the sum of the cross-entropies; Losses then holds each.
+func (d *Decoder) Loss(in *Input) (float64, error) {
+	if err := d.check(in); err != nil {
+		return 0, err
+	}
+	return d.headLoss(d.forward(in, nil), in, 0), nil
+}
+
+// Losses are the cross-entropies of the last Step or Loss, one for each of the input's Targets. The slice is used again.
+func (d *Decoder) Losses(n int) []float64 { return d.work.losses[:n] }
+
+// Logits runs the forward pass and calls row with the logits [V] of each of the input's Targets; the slice is used again.
+// With a cache, the input's tokens continue the sequences in it.
+func (d *Decoder) Logits(in *Input, cache *Cache, row func(i int, logits []float64)) error {
+	if err := d.check(in); err != nil {
+		return err
+	}
+	final := d.forward(in, cache)
+	d.normedTargets(final, in)
+	w, n := &d.work, len(in.Targets)
+	for at := 0; at < n; at += w.logits.Rows {
+		end := min(at+w.logits.Rows, n)
+		logits := w.logits.Slice(0, end-at)
+		d.Device.MatMul(logits, w.finalNormed.Slice(at, end), false, d.head.Value, true, false)
+		for i := at; i < end; i++ {
+			d.Device.Read(logits.Slice(i-at, i-at+1), w.row)
+			row(i, w.row)
+		}
+	}
+	return nil
+}
+
+// forward computes the residual stream after the last layer, [T, D].
+func (d *Decoder) forward(in *Input, cache *Cache) device.Tensor {
+	w, t := &d.work, len(in.IDs)
+	d.Device.WriteIndex(w.ids.Slice(0, t), in.IDs)
+	d.Device.WriteIndex(w.positions.Slice(0, t), in.Positions)
+	d.Device.GatherRows(w.hidden[0].Slice(0, t), d.embed.Value, w.ids.Slice(0, t))
+	for i, l := range d.Layers {
+		d.forwardLayer(l, w.kept[i].slice(t, d.Config), w.hidden[i].Slice(0, t), w.hidden[i+1].Slice(0, t), in, cache)
+	}
+	return w.hidden[len(d.Layers)].Slice(0, t)
+}
+
+// normedTargets gathers the supervised positions of the last layer's output and applies the final norm: the head sees
+// nothing else.
+func (d *Decoder) normedTargets(final device.Tensor, in *Input) {
+	w, n := &d.work, len(in.Targets)
+	if n == 0 {
+		return
+	}
+	rows := w.targets.Slice(0, n)
+	d.Device.WriteIndex(rows, in.Targets)
+	d.Device.GatherRows(w.final.Slice(0, n), final, rows)
+	d.Device.RMSNorm(w.finalNormed.Slice(0, n), w.finalScale.Slice(0, n), w.final.Slice(0, n), d.norm.Value, d.Config.NormEps)
+}
+
+// headLoss computes the losses and, if scale is not 0, the gradient of the residual stream in work.dhidden, with logits
+// for one chunk of positions at a time.
+func (d *Decoder) headLoss(final device.Tensor, in *Input, scale float64) float64 {
+	dev, w, n := d.Device, &d.work, len(in.Targets)
+	d.normedTargets(final, in)
+	if n > 0 {
+		dev.WriteIndex(w.labels.Slice(0, n), in.Labels)
+	}
+	for at := 0; at < n; at += w.logits.Rows {
+		end := min(at+w.logits.Rows, n)
+		logits, normed := w.logits.Slice(0, end-at), w.finalNormed.Slice(at, end)
+		dev.MatMul(logits, normed, false, d.head.Value, true, false)
+		dev.CrossEntropy(w.loss.Slice(at, end), logits, w.labels.Slice(at, end), scale)
+		if scale == 0 {
+			continue
+		}
+		if d.head.Learns() {
+			dev.MatMul(d.head.Grad, logits, true, normed, false, true)
+		}
+		dev.MatMul(w.dfinal.Slice(at, end), logits, false, d.head.Value, false, false)
+	}
+	sum := 0.0
+	if n > 0 {
+		dev.Read(w.loss.Slice(0, n), w.losses[:n])
+		for _, v := range w.losses[:n] {
+			sum += v
+		}
+	}
+	if scale == 0 {
+		return sum
+	}
+	dh := w.dhidden.Slice(0, len(in.IDs))
+	dev.Fill(dh, 0)
+	if n > 0 {
+		dfinal := w.dfinal.Slice(0, n)
+		dev.RMSNormBackward(dfinal, d.norm.Grad, dfinal, w.final.Slice(0, n), d.norm.Value, w.finalScale.Slice(0, n), false)
+		dev.ScatterAddRows(dh, dfinal, w.targets.Slice(0, n))
+	}
+	return sum
+}
+
+// backward carries work.dhidden down to the lowest layer that learns.
+func (d *Decoder) backward(in *Input) {
+	w, t, lowest := &d.work, len(in.IDs), d.Lowest()
+	dh := w.dhidden.Slice(0, t)
+	for i := len(d.Layers) - 1; i >= max(lowest, 0); i-- {
+		l, h, a := d.Layers[i], w.hidden[i].Slice(0, t), w.kept[i].slice(t, d.Config)
+		if w.limits.Checkpointing {
+			d.forwardLayer(l, a, h, device.Tensor{}, in, nil)
+		}
+		d.backwardLayer(l, a, h, dh, in, i > lowest)
+	}
+	if lowest < 0 {
+		d.Device.ScatterAddRows(d.embed.Grad, dh, w.ids.Slice(0, t))
+	}
+}

@@ -1,0 +1,187 @@
+package model
+
+import "smt/device"
+
+// Limits say how large batches can get, so that all memory is taken once, before the first step.
+type Limits struct {
+	Tokens     int // T, tokens of a batch
+	Supervised int // positions of a batch whose loss (or logits) are wanted
+	Positions  int // length of the longest row
+	// Backward asks for what the backward pass needs, given what learns at the time of Prepare.
+	Backward bool
+	// Checkpointing keeps only the input of every layer and computes the rest again during the backward pass.
+	Checkpointing bool
+}
+
+// activations are the results of a layer's forward pass that its backward pass reads. Everything else (the normalised
+// inputs, the MLP's product) is computed again from these when a gradient needs it.
+type activations struct {
+	inputScale device.Tensor // [T, 1], 1/rms of the layer's input
+	q          device.Tensor // [T, H·d], rotated; before norm and rotation if the model has query norms
+	k          device.Tensor // [T, G·d], likewise
+	qScale     device.Tensor // [T·H, 1], 1/rms of every query head (query norms only)
+	kScale     device.Tensor // [T·G, 1]
+	v          device.Tensor // [T, G·d]
+	o          device.Tensor // [T, H·d], attention's result
+	lse        device.Tensor // [T, H], log of the sums of the softmax
+	mid        device.Tensor // [T, D], residual stream after attention
+	midScale   device.Tensor // [T, 1]
+	gate, up   device.Tensor // [T, F]
+}
+
+// workspace is all memory of forward and backward passes.
+type workspace struct {
+	limits Limits
+	lowest int // layers from here on keep their activations
+
+	ids, positions, targets, labels device.Tensor // Index
+
+	hidden  []device.Tensor // [T, D] input of every layer, and the output of the last; layers that keep nothing share one
+	kept    []*activations  // per layer; those that keep nothing share scratch
+	scratch *activations
+
+	normed, act                device.Tensor // forward: [T, D], [T, F]
+	qNormed, kNormed           device.Tensor // [T, H·d], [T, G·d]: queries and keys after their norms (query norms only)
+	dhidden, dnormed, dact     device.Tensor // backward: [T, D], [T, D], [T, F]
+	do, dq, dk, dv             device.Tensor
+	final, finalNormed, dfinal device.Tensor // [S, D] hidden states of supervised positions
+	finalScale, loss           device.Tensor // [S, 1]
+	logits                     device.Tensor // [chunk, V]
+	losses                     []float64     // host copy of loss
+	row                        []float64     // host copy of one row of logits
+}
+
+// logitElements bounds the memory of logits: as many supervised positions at a time as fit, at least minChunk.
+const (
+	logitElements = 8 << 20
+	minChunk      = 16
+)
+
+// Prepare takes the memory for batches up to the limits, for what learns now. What an earlier call took is used again
+// where it is large enough. Call it again after anything started or stopped learning.
+func (d *Decoder) Prepare(l Limits) {
+	w, c, dev := &d.work, d.Config, d.Device
+	lowest := len(d.Layers)
+	if l.Backward {
+		lowest = max(d.Lowest(), 0)
+	}
+	l.Supervised = max(l.Supervised, 1)
+	w.limits, w.lowest = l, lowest
+	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+
+	tensor := func(t *device.Tensor, rows, cols int) {
+		if t.Rows < rows || t.Cols != cols {
+			*t = dev.New(rows, cols)
+		}
+	}
+	index := func(t *device.Tensor, rows int) {
+		if t.Rows < rows {
+			*t = dev.NewIndex(rows)
+		}
+	}
+	index(&w.ids, l.Tokens)
+	index(&w.positions, l.Tokens)
+	index(&w.targets, l.Supervised)
+	index(&w.labels, l.Supervised)
+	if d.ropeTable.Rows < l.Positions {
+		d.ropeTable = dev.New(l.Positions, c.HeadDim)
+		dev.Write(d.ropeTable, c.Rope.Table(l.Positions, c.HeadDim))
+	}
+
+	keep := func(a *activations) {
+		tensor(&a.inputScale, l.Tokens, 1)
+		tensor(&a.q, l.Tokens, q)
+		tensor(&a.k, l.Tokens, kv)
+		tensor(&a.v, l.Tokens, kv)
+		tensor(&a.o, l.Tokens, q)
+		tensor(&a.lse, l.Tokens, c.Heads)
+		tensor(&a.mid, l.Tokens, c.HiddenSize)
+		tensor(&a.midScale, l.Tokens, 1)
+		tensor(&a.gate, l.Tokens, c.Intermediate)
+		tensor(&a.up, l.Tokens, c.Intermediate)
+		if c.QKNorm {
+			tensor(&a.qScale, l.Tokens*c.Heads, 1)
+			tensor(&a.kScale, l.Tokens*c.KVHeads, 1)
+		}
+	}
+	if w.hidden == nil {
+		w.hidden = make([]device.Tensor, c.Layers+1)
+		w.kept = make([]*activations, c.Layers)
+		w.scratch = &activations{}
+	}
+	// Layers below the lowest that learns share one residual stream, overwritten in place, and one set of activations.
+	keepsOwn := func(i int) bool { return i >= lowest && !l.Checkpointing }
+	if lowest > 0 || l.Checkpointing {
+		keep(w.scratch)
+	}
+	for i := range c.Layers {
+		if i == 0 || i > lowest {
+			if i > 0 && w.hidden[i].Buffer == w.hidden[i-1].Buffer {
+				w.hidden[i] = device.Tensor{}
+			}
+			tensor(&w.hidden[i], l.Tokens, c.HiddenSize)
+		} else {
+			w.hidden[i] = w.hidden[i-1]
+		}
+		if !keepsOwn(i) {
+			w.kept[i] = w.scratch
+			continue
+		}
+		if w.kept[i] == nil || w.kept[i] == w.scratch {
+			w.kept[i] = &activations{}
+		}
+		keep(w.kept[i])
+	}
+	if lowest >= c.Layers {
+		w.hidden[c.Layers] = w.hidden[c.Layers-1]
+	} else {
+		if w.hidden[c.Layers].Buffer == w.hidden[c.Layers-1].Buffer {
+			w.hidden[c.Layers] = device.Tensor{}
+		}
+		tensor(&w.hidden[c.Layers], l.Tokens, c.HiddenSize)
+	}
+
+	tensor(&w.normed, l.Tokens, c.HiddenSize)
+	tensor(&w.act, l.Tokens, c.Intermediate)
+	if c.QKNorm {
+		tensor(&w.qNormed, l.Tokens, q)
+		tensor(&w.kNormed, l.Tokens, kv)
+	}
+	chunk := min(max(logitElements/c.VocabSize, minChunk), l.Supervised)
+	tensor(&w.final, l.Supervised, c.HiddenSize)
+	tensor(&w.finalNormed, l.Supervised, c.HiddenSize)
+	tensor(&w.finalScale, l.Supervised, 1)
+	tensor(&w.loss, l.Supervised, 1)
+	tensor(&w.logits, chunk, c.VocabSize)
+	if len(w.losses) < l.Supervised {
+		w.losses = make([]float64, l.Supervised)
+	}
+	w.row = make([]float64, c.VocabSize)
+	if !l.Backward {
+		return
+	}
+	// The last layer's output is not read again once the supervised positions have been gathered from it: the gradient of
+	// the residual stream takes its place.
+	if w.dhidden = w.hidden[c.Layers]; lowest >= c.Layers {
+		tensor(&w.dhidden, l.Tokens, c.HiddenSize)
+	}
+	tensor(&w.dnormed, l.Tokens, c.HiddenSize)
+	tensor(&w.dfinal, l.Supervised, c.HiddenSize)
+	tensor(&w.dact, l.Tokens, c.Intermediate)
+	tensor(&w.do, l.Tokens, q)
+	tensor(&w.dq, l.Tokens, q)
+	tensor(&w.dk, l.Tokens, kv)
+	tensor(&w.dv, l.Tokens, kv)
+}
+
+// slice returns the activations of the first t tokens.
+func (a *activations) slice(t int, c *Config) activations {
+	s := *a
+	for _, x := range []*device.Tensor{&s.inputScale, &s.q, &s.k, &s.v, &s.o, &s.lse, &s.mid, &s.midScale, &s.gate, &s.up} {
+		*x = x.Slice(0, t)
+	}
+	if c.QKNorm {
+		s.qScale, s.kScale = s.qScale.Slice(0, t*c.Heads), s.kScale.Slice(0, t*c.KVHeads)
+	}
+	return s
+}
