@@ -1,0 +1,117 @@
+package sparse
+
+import (
+	"fmt"
+	"testing"
+
+	"smt/device"
+)
+
+// matrix makes a target of the given shape.
+func matrix(name string, out, in int) Matrix {
+	return Matrix{Name: name, Out: out, In: in, Module: name[len(name)-6:]}
+}
+
+func TestChooseBlockSize(t *testing.T) {
+	for _, c := range []struct {
+		shapes [][2]int
+		want   int
+		why    bool
+	}{
+		{[][2]int{{4096, 4096}, {1024, 4096}}, 256, false},
+		{[][2]int{{576, 576}, {192, 576}}, 192, true},
+		{[][2]int{{896, 896}, {128, 896}}, 128, true},
+		{[][2]int{{64, 64}, {32, 64}}, 32, true},
+		{[][2]int{{48, 48}, {24, 48}}, 256, true}, // 24 is below 32: ragged
+		{[][2]int{{2048, 2048}, {512, 2048}}, 256, false},
+	} {
+		var targets []Matrix
+		for i, s := range c.shapes {
+			targets = append(targets, matrix(fmt.Sprintf("%d.q_proj", i), s[0], s[1]))
+		}
+		got, why := ChooseBlockSize(targets)
+		if got != c.want || (why != "") != c.why {
+			t.Errorf("%v: %d %q, expected %d", c.shapes, got, why, c.want)
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	targets := []Matrix{matrix("q_proj", 512, 512), matrix("v_proj", 256, 512)} // 6 blocks of 256
+	for _, c := range []struct {
+		budget Budget
+		want   int
+	}{
+		{Budget{NumBlocks: 4}, 4}, {Budget{NumBlocks: 100}, 6}, {Budget{TrainableRatio: 0.01}, 1}, // never none
+		{Budget{TrainableRatio: 0.25}, 3}, // 0.25 · 900000 / 65536 = 3.4
+		{Budget{TargetRatio: 0.5}, 3},
+	} {
+		if got, err := c.budget.Blocks(256, 900000, targets); err != nil || got != c.want {
+			t.Errorf("%+v: %d blocks, %v; expected %d", c.budget, got, err, c.want)
+		}
+	}
+	// LLaMA3-8B with the reference code's ratio: 0.84 % of all parameters are 1029 blocks of the attention's 12288.
+	var llama []Matrix
+	for range 32 {
+		llama = append(llama, matrix("q_proj", 4096, 4096), matrix("k_proj", 1024, 4096), matrix("v_proj", 1024, 4096))
+	}
+	if got, _ := (Budget{TrainableRatio: 0.0084}).Blocks(256, 8030261248, llama); got != 1029 {
+		t.Errorf("LLaMA3-8B: %d blocks, expected 1029", got)
+	}
+}
+
+func TestSelectBreaksTiesByNameRowColumn(t *testing.T) {
+	targets := []Matrix{matrix("b.v_proj", 32, 32), matrix("a.q_proj", 32, 32)}
+	same := []float64{1, 1, 1, 1}
+	s, err := Select(targets, [][]float64{same, same}, 16, Global, []Group{{Matrices: []int{0, 1}, Blocks: 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Matrices[1].Blocks) != 4 || len(s.Matrices[0].Blocks) != 1 || s.Matrices[0].Blocks[0].Block != (device.Block{}) {
+		t.Errorf("ties: %+v", s.Matrices)
+	}
+	for i, k := range s.Matrices[1].Blocks {
+		if want := (device.Block{Row: int32(i / 2), Col: int32(i % 2)}); k.Block != want {
+			t.Errorf("block %d is %v, expected %v", i, k.Block, want)
+		}
+	}
+	if got := s.Share("v_proj"); got != 0.2 {
+		t.Errorf("V's share %g, expected 0.2", got)
+	}
+}
+
+func TestSelectGroupsAndStrategies(t *testing.T) {
+	targets := []Matrix{matrix("0.q_proj", 32, 32), matrix("0.v_proj", 32, 16), matrix("0.up_proj", 64, 32)}
+	scores := [][]float64{{1, 2, 3, 4}, {9, 8}, {50, 40, 30, 20, 10, 5, 4, 3}}
+	attention, mlp := Group{"attention", []int{0, 1}, 3}, Group{"mlp", []int{2}, 2}
+	count := func(s *Selection) string {
+		return fmt.Sprint(len(s.Matrices[0].Blocks), len(s.Matrices[1].Blocks), len(s.Matrices[2].Blocks))
+	}
+	s, err := Select(targets, scores, 16, Global, []Group{attention, mlp})
+	if err != nil || count(s) != "1 2 2" {
+		t.Errorf("global: %s, %v", count(s), err)
+	}
+	s, err = Select(targets, scores, 16, PerMatrix, []Group{attention, mlp})
+	if err != nil || count(s) != "2 1 2" {
+		t.Errorf("per matrix: %s, %v", count(s), err)
+	}
+	if s.Matrices[0].Blocks[0].Block != (device.Block{Row: 1, Col: 1}) {
+		t.Errorf("the best block of q is %v", s.Matrices[0].Blocks[0])
+	}
+	if _, err := Select(targets, scores, 16, "diagonal", nil); err == nil {
+		t.Error("an unknown strategy is no error")
+	}
+}
+
+func TestControllerPhases(t *testing.T) {
+	c := Controller{WarmupSteps: 3, TuningSteps: 5}
+	for step, want := range []string{"warm-up 0", "warm-up 1", "warm-up 2", "tuning 0", "tuning 1"} {
+		phase, n := c.Phase(step)
+		if got := fmt.Sprint(phase, " ", n); got != want {
+			t.Errorf("step %d: %s, expected %s", step, got, want)
+		}
+		if c.Switches(step) != (step == 3) {
+			t.Errorf("step %d: wrong about the switch", step)
+		}
+	}
+}
