@@ -28,6 +28,7 @@ type Decoder struct {
 	linears           []*Slot
 	ropeTable         device.Tensor
 	work              workspace
+	timer             *Timer // nil unless asked for
 }
 
 // A Layer is one decoder layer.
@@ -54,10 +55,14 @@ func (s *Slot) Reset() { *s.Linear = s.Base }
 
 // New makes a decoder whose parameters are the frozen bytes of the base's files.
 func New(dev device.Device, base *Base) (*Decoder, error) {
-	c := base.Config
+	return NewFrom(dev, base.Config, base.Files)
+}
+
+// NewFrom is New with the weights of any source that has all tensors of the architecture with their shapes.
+func NewFrom(dev device.Device, c *Config, weights Source) (*Decoder, error) {
 	d := &Decoder{Device: dev, Config: c, byName: map[string]*Parameter{}}
 	for _, s := range c.Shapes() {
-		t, _ := base.Files.Tensor(s.Name)
+		t, _ := weights.Tensor(s.Name)
 		dtype, err := dtypeOf(t.DType)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,10 @@
 package model
 
-import "smt/device"
+import (
+	"time"
+
+	"smt/device"
+)
 
 // Step runs forward and backward over a batch: it returns the sum of the cross-entropies at its supervised positions and
 // adds the gradients of scale times that sum to whatever learns.
@@ -8,8 +12,12 @@ func (d *Decoder) Step(in *Input, scale float64) (float64, error) {
 	if err := d.check(in); err != nil {
 		return 0, err
 	}
+	began := time.Now()
 	final := d.forward(in, nil)
 	loss := d.headLoss(final, in, scale)
+	if d.timer != nil {
+		d.timer.Forward += time.Since(began)
+	}
 	d.backward(in)
 	return loss, nil
 }

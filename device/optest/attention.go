@@ -58,7 +58,7 @@ func heads() []device.Attention {
 
 var windows = []int{0, 0, 1, 3, 16, 0, 1000, 40}
 
-// attentions visits patterns with two kinds of heads and two windows each.
+// attentions visits every pattern with four kinds of heads and windows.
 func attentions(visit func(count int, p pattern, a device.Attention)) {
 	kinds, count := heads(), 0
 	for _, p := range patterns(true) {
@@ -83,8 +83,8 @@ func testAttention(s *series) {
 		q := tr.random("q", p.queries, a.Heads*a.HeadDim)
 		tr.attention(p, a, q, tr.random("k", p.keys, a.KVHeads*a.HeadDim), keep)
 	})
-	// Scores up to about ±20000, so that exp overflows: from integers, so that they are exact in float32, and close to
-	// each other, so that the softmax is not one-hot. The first column of q and k gives the offset.
+	// Scores of which exp is infinite or 0: made of integers, so that they are exact in float32, and close to each other,
+	// so that the softmax is not one-hot. The first column of every head of q and of k gives the offset.
 	for _, offset := range []float64{16384, -16384} {
 		for _, p := range patterns(false) {
 			a := device.Attention{Heads: 2, KVHeads: 1, HeadDim: 16, Scale: 0.25}
@@ -170,13 +170,9 @@ func probabilities(
 				first = last - a.Window
 			}
 			for h := range a.Heads {
-				group := h / (a.Heads / a.KVHeads)
+				query, kvAt := q.part(s.Q+i, h*a.HeadDim, a.HeadDim), h/(a.Heads/a.KVHeads)*a.HeadDim
 				scores := build(1, last-first, func(_, j int) float64 {
-					var sum float64
-					for e := range a.HeadDim {
-						sum += q.at(s.Q+i, h*a.HeadDim+e) * k.at(s.K+first+j, group*a.HeadDim+e)
-					}
-					return a.Scale * sum
+					return a.Scale * dot(query, k.part(s.K+first+j, kvAt, a.HeadDim))
 				})
 				largest := math.Inf(-1)
 				for _, score := range scores.values {
@@ -225,9 +221,7 @@ func literalAttentionBackward(do, q, k, v matrix, segments []device.Segment, a d
 		dp := make([]float64, len(p))
 		var mean float64
 		for j := range p {
-			for e := range a.HeadDim {
-				dp[j] += do.at(t, at+e) * v.at(first+j, kvAt+e)
-			}
+			dp[j] = dot(do.part(t, at, a.HeadDim), v.part(first+j, kvAt, a.HeadDim))
 			mean += p[j] * dp[j]
 		}
 		for s := first; s < last; s++ {

@@ -125,7 +125,7 @@ func determinismCases() []determinismCase {
 		}
 	}
 	// Tensors of many short rows, of few long rows, and of neither.
-	for _, shape := range [][2]int{{3001, 11}, {5, 10007}, {317, 331}} {
+	for _, shape := range [][2]int{{3001, 11}, {5, 10007}, {201, 251}} {
 		rows, cols := shape[0], shape[1]
 		name := func(operation string) string { return fmt.Sprintf("%s [%d, %d]", operation, rows, cols) }
 		add(name("sums"), func(tr *trial) []*operand {
@@ -180,8 +180,8 @@ func determinismCases() []determinismCase {
 		return []*operand{dst, src}
 	})
 	add("CrossEntropy", func(tr *trial) []*operand {
-		logits, loss := tr.random("logits", 9, 32003), tr.result("loss", 9, 1)
-		tr.dev.CrossEntropy(loss.Tensor, logits.Tensor, tr.index(tr.rows(9, 32003)), 0.25)
+		logits, loss := tr.random("logits", 5, 32003), tr.result("loss", 5, 1)
+		tr.dev.CrossEntropy(loss.Tensor, logits.Tensor, tr.index(tr.rows(5, 32003)), 0.25)
 		return []*operand{loss, logits}
 	})
 	add("blocks", func(tr *trial) []*operand {

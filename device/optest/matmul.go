@@ -15,7 +15,7 @@ func testMatMul(s *series) {
 	sizes = append(sizes, size{1, 300, 257}, size{1, 211, 1}, size{3, 1, 300}, size{0, 5, 7}, size{5, 7, 0},
 		size{200, 257, 67}, size{67, 200, 257}, size{130, 96, 300},
 		// Longer in one direction than the pieces a product is cut into to fit the caches.
-		size{33, 70, 1037}, size{11, 3001, 5}, size{1103, 7, 9}, size{1, 3001, 1100}, size{6, 13, 4099})
+		size{33, 70, 1037}, size{11, 3001, 5}, size{1103, 7, 9}, size{1, 1501, 521}, size{6, 13, 4099})
 	dtypes := [][2]device.DType{
 		{device.Float, device.Float}, {device.Float, device.F32}, {device.Float, device.BF16}, {device.F16, device.Float},
 		{device.Float, device.F16}, {device.BF16, device.Float}, {device.F32, device.Float}, {device.BF16, device.BF16},
@@ -56,19 +56,14 @@ func (tr *trial) matMul(m, n, k int, typeA, typeB device.DType, transA, transB, 
 	a, b := tr.weight("a", typeA, aRows, aCols), tr.weight("b", typeB, bRows, bCols)
 	c := tr.target("c", m, n, add)
 	tr.dev.MatMul(c.Tensor, a.Tensor, transA, b.Tensor, transB, add)
+	// Element (i, j) is row i of op(a) times column j of op(b), which is a row of its transpose.
 	left, right := a.host, b.host
 	if transA {
 		left = left.transpose()
 	}
-	if transB {
+	if !transB {
 		right = right.transpose()
 	}
-	tr.equal(c, c.plusIf(add, build(m, n, func(i, j int) float64 {
-		var sum float64
-		for k := range left.cols {
-			sum += left.at(i, k) * right.at(k, j)
-		}
-		return sum
-	})))
+	tr.equal(c, c.plusIf(add, build(m, n, func(i, j int) float64 { return dot(left.part(i, 0, k), right.part(j, 0, k)) })))
 	tr.done()
 }

@@ -28,6 +28,9 @@ func (m matrix) set(r, c int, v float64) { m.values[r*m.cols+c] = v }
 
 func (m matrix) add(r, c int, v float64) { m.values[r*m.cols+c] += v }
 
+// part is columns c to c+n of row r.
+func (m matrix) part(r, c, n int) []float64 { return m.values[r*m.cols+c:][:n] }
+
 func (m matrix) clone() matrix { return build(m.rows, m.cols, m.at) }
 
 func (m matrix) transpose() matrix {
@@ -75,6 +78,15 @@ func compare(got, want matrix, tolerance, floor float64) error {
 		return fmt.Errorf("relative L2 error %.3g, want at most %.3g", l2/size, tolerance)
 	}
 	return nil
+}
+
+// dot is Σ_i a[i]·b[i].
+func dot(a, b []float64) float64 {
+	var sum float64
+	for i, v := range a {
+		sum += v * b[i]
+	}
+	return sum
 }
 
 // sameNumber reports whether a and b are the same value, NaN being the same as NaN.

@@ -92,6 +92,9 @@ func testMisuse(s *series) {
 		{"Attention", "fewer keys than queries", func() {
 			dev.Attention(f(4, 6), none, f(4, 6), f(4, 3), f(4, 3), segment(0, 4, 0, 3), heads)
 		}},
+		{"Attention", "key/value heads that do not divide the heads", func() {
+			dev.Attention(f(4, 6), none, f(4, 6), f(4, 4), f(4, 4), whole, device.Attention{Heads: 3, KVHeads: 2, HeadDim: 2})
+		}},
 		{"AttentionBackward", "dk", func() {
 			dev.AttentionBackward(none, f(4, 6), none, f(4, 6), f(4, 6), f(4, 2), f(4, 6), f(4, 3), f(4, 3), whole, heads)
 		}},

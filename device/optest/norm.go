@@ -81,13 +81,16 @@ func testRMSNormBackward(s *series) {
 }
 
 func literalRMSNormBackward(dy, x, w, rstd matrix) (dx, dw matrix) {
-	dx = build(x.rows, x.cols, func(t, i int) float64 {
-		r := rstd.at(t, 0)
+	sums := build(x.rows, 1, func(t, _ int) float64 {
 		var sum float64
 		for j := range x.cols {
 			sum += dy.at(t, j) * w.at(0, j) * x.at(t, j)
 		}
-		return r*dy.at(t, i)*w.at(0, i) - x.at(t, i)*math.Pow(r, 3)/float64(x.cols)*sum
+		return sum
+	})
+	dx = build(x.rows, x.cols, func(t, j int) float64 {
+		r := rstd.at(t, 0)
+		return r*dy.at(t, j)*w.at(0, j) - x.at(t, j)*r*r*r/float64(x.cols)*sums.at(t, 0)
 	})
 	dw = build(1, x.cols, func(_, j int) float64 {
 		var sum float64

@@ -8,11 +8,7 @@ func testRowSquares(s *series) {
 			a, dst := tr.weight("a", dtype, shape[0], shape[1]), tr.result("dst", shape[0], 1)
 			tr.dev.RowSquares(dst.Tensor, a.Tensor)
 			tr.equal(dst, build(shape[0], 1, func(r, _ int) float64 {
-				var sum float64
-				for j := range shape[1] {
-					sum += a.host.at(r, j) * a.host.at(r, j)
-				}
-				return sum
+				return dot(a.host.part(r, 0, shape[1]), a.host.part(r, 0, shape[1]))
 			}))
 			tr.done()
 		}

@@ -145,8 +145,9 @@ func (tr *trial) weight(name string, dtype device.DType, rows, cols int) *operan
 	data := make([]byte, tr.misalign, tr.misalign+wholeRows*wholeCols*dtype.Size())
 	values := build(wholeRows, wholeCols, func(r, c int) float64 {
 		if !l.inside(r, c, rows, cols) {
-			// All bits set are a NaN of every dtype.
-			data = append(data, bytes.Repeat([]byte{0xff}, dtype.Size())...)
+			for range dtype.Size() {
+				data = append(data, 0xff) // all bits set are a NaN of every dtype
+			}
 			return math.NaN()
 		}
 		var v float64
@@ -222,7 +223,7 @@ func (tr *trial) near(o *operand, want matrix, floor float64) {
 		tr.Fatalf("%s: %s is %s, and [%d, %d] is expected", tr.label, o.name, o.Tensor, want.rows, want.cols)
 	}
 	if err := compare(o.cut(after), want, tr.tolerance, floor); err != nil {
-		tr.Errorf("%s: %s%v", tr.label, o.name, err)
+		tr.Errorf("%s: %s: %v", tr.label, o.name, err)
 	}
 	for i := range after {
 		r, c := i/o.whole.Cols, i%o.whole.Cols

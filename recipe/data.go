@@ -1,0 +1,137 @@
+package recipe
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"smt/config"
+	"smt/dataset"
+	"smt/model"
+	"smt/tokenizer"
+)
+
+// Data is what a recipe trains and validates on, tokenized.
+type Data struct {
+	Train, Validation *dataset.Set // Validation is nil if there is none
+	Template          *dataset.Template
+	Longest           int // tokens of the longest row
+	maxLength         int // of a packed sequence
+	recipe            config.Recipe
+}
+
+// chatClock is the date that chat templates which write one see: fixed, so that a resumed run reads the same text.
+var chatClock = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
+
+// ReadData reads, checks and tokenizes the recipe's files. c bounds the length of rows. note is told what was lost.
+func ReadData(r config.Recipe, tok *tokenizer.Tokenizer, c *model.Config, note func(format string, args ...any)) (*Data, error) {
+	d := &Data{recipe: r, maxLength: r.MaxSeqLength}
+	if d.maxLength == 0 || d.maxLength > c.MaxPosition {
+		if d.maxLength > c.MaxPosition {
+			note("max_seq_length %d: the model was made for %d positions; rows are cut there", d.maxLength, c.MaxPosition)
+		}
+		d.maxLength = c.MaxPosition
+	}
+	train, err := d.read(r.Dataset, tok)
+	if err != nil {
+		return nil, err
+	}
+	note("training rows: %s", train.Report.String())
+	d.Train = train
+	if r.ValSize > 0 {
+		if d.Train, d.Validation, err = dataset.Split(train, r.ValSize, uint64(r.Seed)); err != nil {
+			return nil, err
+		}
+		note("validation rows: %d of them, held out", len(d.Validation.Examples))
+	}
+	if len(r.EvalDataset) > 0 {
+		if d.Validation, err = d.read(r.EvalDataset, tok); err != nil {
+			return nil, err
+		}
+		note("validation rows: %s", d.Validation.Report.String())
+	}
+	return d, nil
+}
+
+// read reads and tokenizes some files.
+func (d *Data) read(files []string, tok *tokenizer.Tokenizer) (*dataset.Set, error) {
+	rows, err := dataset.Load(files, readOptions(d.recipe))
+	if err != nil {
+		return nil, err
+	}
+	if n := d.recipe.MaxRows; n > 0 && len(rows) > n {
+		rows = rows[:n]
+	}
+	for i := range rows {
+		if rows[i].Format != rows[0].Format {
+			return nil, fmt.Errorf("dataset: %s:%d: a row of the form %q among rows of the form %q: a run needs one form; rename fields with columns",
+				rows[i].File, rows[i].Line, rows[i].Format, rows[0].Format)
+		}
+	}
+	if d.Template, err = NewTemplate(d.recipe, rows[0].Format, tok); err != nil {
+		return nil, err
+	}
+	set, err := dataset.Encode(rows, d.Template, tok, dataset.EncodeOptions{MaxLength: d.maxLength, Excess: d.recipe.ExcessLength})
+	if err != nil {
+		return nil, err
+	}
+	if len(set.Examples) == 0 {
+		return nil, fmt.Errorf("dataset: %v: no row has a supervised token: %s", files, set.Report.String())
+	}
+	for i := range set.Examples {
+		d.Longest = max(d.Longest, len(set.Examples[i].IDs))
+	}
+	return set, nil
+}
+
+// readOptions are the recipe's words about files. The recipe maps our field names to the files', the dataset the other way.
+func readOptions(r config.Recipe) dataset.ReadOptions {
+	o := dataset.ReadOptions{Columns: map[string]string{}}
+	for ours, theirs := range r.Columns {
+		o.Columns[theirs] = ours
+	}
+	return o
+}
+
+// NewTemplate makes the recipe's template for rows of a format, with the model's chat template where one is needed.
+func NewTemplate(r config.Recipe, format dataset.Format, tok *tokenizer.Tokenizer) (*dataset.Template, error) {
+	name := r.Template
+	switch name {
+	case "auto":
+		name = ""
+	case "prompt_completion":
+		name = dataset.TemplateCompletion
+	}
+	o := dataset.TemplateOptions{TrainOnPrompt: r.TrainOnPrompt, MaskHistory: r.MaskHistory}
+	if name == dataset.TemplateChat || name == "" && format == dataset.FormatChat {
+		source := tok.ChatTemplate()
+		if r.ChatTemplate != "" {
+			text, err := os.ReadFile(r.ChatTemplate)
+			if err != nil {
+				return nil, fmt.Errorf("dataset: chat_template: %w", err)
+			}
+			source = string(text)
+		}
+		if source == "" {
+			return nil, fmt.Errorf("dataset: the tokenizer has no chat template; give one with chat_template, or another template")
+		}
+		special := func(id int32, ok bool) string {
+			if !ok {
+				return ""
+			}
+			text, _ := tok.Token(id)
+			return text
+		}
+		var err error
+		if o.Chat, err = dataset.NewChatTemplate(source, dataset.ChatOptions{BOS: special(tok.BOS()), EOS: special(tok.EOS()), Clock: chatClock}); err != nil {
+			return nil, err
+		}
+	}
+	return dataset.NewTemplate(name, format, o)
+}
+
+// loader cuts a set into batches of the given number of sequences.
+func (d *Data) loader(set *dataset.Set, batch int, shuffle bool) *dataset.Loader {
+	return dataset.NewLoader(set, dataset.LoaderOptions{BatchSize: batch, MaxLength: d.maxLength, Packing: d.recipe.Packing,
+		Seed: uint64(d.recipe.Seed), Shuffle: shuffle})
+}

@@ -1,0 +1,92 @@
+package recipe
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"smt/durable"
+	"smt/export"
+	"smt/lowrank"
+	"smt/sparse"
+)
+
+// writeBlocks writes what SMT has learnt: the adapter, and the merged model if the recipe wants it. After a warm-up whose
+// updates were kept, the result is a dense change of the base, which no adapter of blocks describes: a full model is
+// written instead.
+func (s *session) writeBlocks(ctx context.Context, g *sparse.Gatherer, update sparse.Update) error {
+	adapter := g.Adapter(s.device)
+	adapter.BaseModel, adapter.BaseSHA256, adapter.Score = s.recipe.ModelNameOrPath, s.baseHash, s.recipe.BlockScore
+	if update == sparse.UpdateKeep {
+		s.reporter.Note("warmup_update keep has moved all weights: base + blocks is not the result, so a full model is written and no adapter")
+		return s.writeDense(ctx, adapter.Deltas())
+	}
+	if err := export.WriteAdapter(s.path("adapter"), adapter); err != nil {
+		return err
+	}
+	s.summary.Adapter = s.path("adapter")
+	return s.merge(ctx, adapter.Deltas())
+}
+
+// writeLowRank writes a LoRA or DoRA adapter, and the merged model if the recipe wants it.
+func (s *session) writeLowRank(ctx context.Context, layers []lowrank.Layer, a export.LowRank) error {
+	a.BaseModel = s.recipe.ModelNameOrPath
+	a.Matrices = lowrank.Read(s.device, layers)
+	if err := export.WriteLowRank(s.path("adapter"), a); err != nil {
+		return err
+	}
+	s.summary.Adapter = s.path("adapter")
+	return s.merge(ctx, a.Deltas())
+}
+
+// writeDense writes the whole model with the parameters as they are now, and blocks on top.
+func (s *session) writeDense(ctx context.Context, blocks map[string]export.Delta) error {
+	deltas := map[string]export.Delta{}
+	for _, p := range s.decoder.Parameters {
+		wide := make([]float64, p.Len())
+		s.device.Read(p.Value, wide)
+		d := export.Replacement{Rows: p.Rows, Cols: p.Cols, Values: make([]float32, len(wide))}
+		for i, v := range wide {
+			d.Values[i] = float32(v)
+		}
+		for r := range p.Rows {
+			if b, ok := blocks[p.Name]; ok {
+				b.Apply(r, d.Values[r*p.Cols:(r+1)*p.Cols])
+			}
+		}
+		deltas[p.Name] = d
+	}
+	return s.mergeInto(ctx, deltas)
+}
+
+// merge writes the merged model if the recipe wants it.
+func (s *session) merge(ctx context.Context, deltas map[string]export.Delta) error {
+	if !s.recipe.Merge {
+		return nil
+	}
+	return s.mergeInto(ctx, deltas)
+}
+
+// mergeInto writes the base with deltas to model/ of the output directory.
+func (s *session) mergeInto(ctx context.Context, deltas map[string]export.Delta) error {
+	dir := s.path("model")
+	if err := export.Merge(ctx, s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true}); err != nil {
+		return err
+	}
+	s.summary.Model = dir
+	return nil
+}
+
+// writeJSON writes a value to a file of the output directory, all of it or nothing.
+func (s *session) writeJSON(name string, v any) error {
+	err := durable.WriteFile(s.path(name), func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", " ")
+		return e.Encode(v)
+	})
+	if err != nil {
+		return fmt.Errorf("recipe: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,244 @@
+package recipe
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"smt/checkpoint"
+	"smt/config"
+	"smt/dataset"
+	"smt/device"
+	"smt/device/cpu"
+	"smt/device/reference"
+	"smt/durable"
+	"smt/export"
+	"smt/hub"
+	"smt/model"
+	"smt/tokenizer"
+)
+
+// A session is one run of any method: what was opened for it, and how far it has come.
+type session struct {
+	recipe    config.Recipe
+	reporter  Reporter
+	metrics   *metrics
+	device    device.Device
+	base      *model.Base
+	baseHash  string
+	tokenizer *tokenizer.Tokenizer
+	data      *Data
+	decoder   *model.Decoder
+
+	loader, validation *dataset.Loader // validation is nil if there are no validation rows
+	timeline           *timeline
+	batches            []dataset.Batch // of the step at hand
+	input              input
+
+	state   state
+	resume  string // checkpoint to go on from, or empty
+	curve   curve
+	summary Summary
+	unlock  func()
+}
+
+// state is what a checkpoint says besides tensors.
+type state struct {
+	Recipe     string  `json:"recipe_hash"`
+	Base       string  `json:"base_sha256"`
+	Stage      string  `json:"stage"`
+	StageStep  int     `json:"stage_step"` // steps of the stage that are done
+	Step       int     `json:"step"`       // steps of the run that are done
+	Updates    int     `json:"optimizer_steps"`
+	Gathered   int     `json:"accumulated_steps"`
+	Tokens     int     `json:"tokens"`
+	Supervised int     `json:"supervised_tokens"`
+	Seconds    float64 `json:"train_seconds"`
+	FinalLoss  float64 `json:"final_loss"`
+	ValLoss    float64 `json:"val_loss,omitempty"`
+	Best       *best   `json:"best,omitempty"`
+	// Selection is what the warm-up chose, once it is over.
+	Selection *selectionFile `json:"selection,omitempty"`
+}
+
+// best is the lowest validation loss so far.
+type best struct {
+	Step  int     `json:"step"`
+	Loss  float64 `json:"loss"`
+	Since int     `json:"evaluations_since"`
+}
+
+// NewDevice makes the device that a recipe names.
+func NewDevice(name string, threads int) (device.Device, error) {
+	switch name {
+	case "", "cpu":
+		if threads > 0 {
+			return cpu.New(cpu.WithThreads(threads)), nil
+		}
+		return cpu.New(), nil
+	case "reference":
+		return reference.New(), nil
+	}
+	return nil, fmt.Errorf("recipe: device %q: expected cpu or reference", name)
+}
+
+// open prepares everything that does not depend on the method. Data is read, checked and tokenized before the weights are
+// touched. The output directory is locked until close.
+func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, err error) {
+	s := &session{recipe: r, reporter: reporter}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.device, err = NewDevice(r.Device, r.Threads); err != nil {
+		return nil, err
+	}
+	if err := s.openOutput(); err != nil {
+		return nil, err
+	}
+	dir, err := hub.Resolve(ctx, r.ModelNameOrPath, s.downloading)
+	if err != nil {
+		return nil, err
+	}
+	tokenizerDir := dir
+	if r.Tokenizer != "" {
+		if tokenizerDir, err = hub.Resolve(ctx, r.Tokenizer, s.downloading); err != nil {
+			return nil, err
+		}
+	}
+	if s.tokenizer, err = tokenizer.Load(tokenizerDir); err != nil {
+		return nil, err
+	}
+	c, err := model.ReadConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return nil, err
+	}
+	if s.data, err = ReadData(r, s.tokenizer, c, reporter.Note); err != nil {
+		return nil, err
+	}
+	if s.base, err = model.Open(dir); err != nil {
+		return nil, err
+	}
+	s.baseHash = export.BaseSHA256(s.base.Files)
+	if s.decoder, err = model.New(s.device, s.base); err != nil {
+		return nil, err
+	}
+	s.loader = s.data.loader(s.data.Train, r.PerDeviceTrainBatchSize, true)
+	if s.data.Validation != nil {
+		s.validation = s.data.loader(s.data.Validation, r.PerDeviceEvalBatchSize, false)
+	}
+	s.timeline = newTimeline(s.loader, r.GradientAccumulationSteps)
+	if s.loader.BatchesPerEpoch(0) == 0 {
+		return nil, fmt.Errorf("recipe: the dataset holds no row to train on")
+	}
+	s.state = state{Recipe: recipeHash(r), Base: s.baseHash}
+	if err := s.findCheckpoint(); err != nil {
+		return nil, err
+	}
+	s.metrics, err = openMetrics(s.path("metrics.jsonl"), s.state.Step)
+	return s, err
+}
+
+// openOutput makes and locks the output directory, saves the resolved recipe there, and refuses to mix two runs.
+func (s *session) openOutput() error {
+	r := s.recipe
+	if err := os.MkdirAll(r.OutputDir, 0o777); err != nil {
+		return fmt.Errorf("recipe: output_dir: %w", err)
+	}
+	release, err := durable.Lock(r.OutputDir)
+	if err != nil {
+		return err
+	}
+	s.unlock = release
+	if _, err := durable.RemoveStale(r.OutputDir); err != nil {
+		return err
+	}
+	resolved := s.path("recipe.yaml")
+	if _, err := os.Stat(resolved); err == nil && r.ResumeFromCheckpoint == "" && !r.OverwriteOutputDir {
+		return &config.Error{Problems: []string{fmt.Sprintf("output_dir: %s holds an earlier run; give another directory, --resume_from_checkpoint auto to go on with it, or --overwrite_output_dir to replace it", r.OutputDir)}}
+	}
+	if r.OverwriteOutputDir && r.ResumeFromCheckpoint == "" {
+		for _, name := range outputs {
+			if err := os.RemoveAll(s.path(name)); err != nil {
+				return fmt.Errorf("recipe: output_dir: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// outputs are what a run leaves in its output directory.
+var outputs = []string{"recipe.yaml", "metrics.jsonl", "selection.json", "selection.png", "loss.png", "adapter", "model", "checkpoints", "best"}
+
+// path is a file of the output directory.
+func (s *session) path(name string) string { return filepath.Join(s.recipe.OutputDir, name) }
+
+// downloading tells the reporter about a download.
+func (s *session) downloading(file string, done, total int64) { s.reporter.Download(file, done, total) }
+
+// reportTrainable notes what is trained.
+func (s *session) reportTrainable(values int, what string) {
+	total := s.base.Config.Params()
+	s.summary.Trainable = values
+	s.reporter.Note("trainable parameters: %d of %d (%.3f %%): %s", values, total, 100*float64(values)/float64(total), what)
+}
+
+// findCheckpoint looks for what the recipe wants to go on from and reads its state.
+func (s *session) findCheckpoint() error {
+	switch want := s.recipe.ResumeFromCheckpoint; want {
+	case "":
+		return nil
+	case "auto":
+		path, notes, err := checkpoint.Latest(s.path("checkpoints"))
+		if err != nil {
+			return err
+		}
+		for _, n := range notes {
+			s.reporter.Note("%s", n)
+		}
+		if path == "" {
+			s.reporter.Note("no checkpoint in %s: starting at step 0", s.path("checkpoints"))
+			return nil
+		}
+		s.resume = path
+	default:
+		s.resume = want
+	}
+	mine := s.state
+	if err := checkpoint.ReadState(s.resume, &s.state); err != nil {
+		return err
+	}
+	if s.state.Base != mine.Base {
+		return fmt.Errorf("recipe: %s was made from another base model (sha256 %.12s..., this one is %.12s...)", s.resume, s.state.Base, mine.Base)
+	}
+	if s.state.Recipe != mine.Recipe {
+		return fmt.Errorf("recipe: %s was made with another recipe or other data: the run would not be the same; start anew, or give the recipe that is saved in %s", s.resume, s.path("recipe.yaml"))
+	}
+	s.reporter.Note("going on from %s, after step %d", s.resume, s.state.Step)
+	return nil
+}
+
+// limits are the largest batches of the run.
+func (s *session) limits() model.Limits {
+	l := model.Limits{Tokens: s.loader.MaxTokens(), Supervised: s.loader.MaxSupervised(), Positions: s.data.Longest, Backward: true,
+		Checkpointing: s.recipe.GradientCheckpointing}
+	if s.validation != nil {
+		l.Tokens, l.Supervised = max(l.Tokens, s.validation.MaxTokens()), max(l.Supervised, s.validation.MaxSupervised())
+	}
+	return l
+}
+
+// close gives back what open took.
+func (s *session) close() {
+	if s.metrics != nil {
+		s.metrics.close()
+	}
+	if s.base != nil {
+		s.base.Close()
+	}
+	if s.unlock != nil {
+		s.unlock()
+	}
+}
