@@ -132,7 +132,7 @@ func (s *session) step(st *stage) error {
 func (s *session) guard(count int, what string) error {
 	e := &GuardError{Step: s.state.Step + 1, What: what}
 	for i := range count {
-		for _, segment := range s.batches[i].Segments {
+		for _, segment := range s.batches[i].Spans {
 			if len(e.Rows) == 10 {
 				e.Rows = append(e.Rows, "...")
 				return e
@@ -215,7 +215,7 @@ type input struct{ model.Input }
 func (in *input) set(b *dataset.Batch) {
 	in.IDs, in.Positions = b.IDs, b.Positions
 	in.Segments, in.Targets, in.Labels = in.Segments[:0], in.Targets[:0], in.Labels[:0]
-	for _, s := range b.Segments {
+	for _, s := range b.Spans {
 		in.Segments = append(in.Segments, device.Segment{Q: s.Start, QLen: s.Len, K: s.Start, KLen: s.Len})
 	}
 	for t, label := range b.Labels {

@@ -3,6 +3,7 @@ package recipe
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -38,7 +39,6 @@ type session struct {
 
 	state   state
 	resume  string // checkpoint to go on from, or empty
-	curve   curve
 	summary Summary
 	unlock  func()
 }
@@ -137,6 +137,12 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if err := s.findCheckpoint(); err != nil {
 		return nil, err
 	}
+	if err := durable.WriteFile(s.path("recipe.yaml"), func(w io.Writer) error {
+		_, err := w.Write(r.Resolved())
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
 	s.metrics, err = openMetrics(s.path("metrics.jsonl"), s.state.Step)
 	return s, err
 }
@@ -157,7 +163,7 @@ func (s *session) openOutput() error {
 	}
 	resolved := s.path("recipe.yaml")
 	if _, err := os.Stat(resolved); err == nil && r.ResumeFromCheckpoint == "" && !r.OverwriteOutputDir {
-		return &config.Error{Problems: []string{fmt.Sprintf("output_dir: %s holds an earlier run; give another directory, --resume_from_checkpoint auto to go on with it, or --overwrite_output_dir to replace it", r.OutputDir)}}
+		return &ErrOutputTaken{r.OutputDir}
 	}
 	if r.OverwriteOutputDir && r.ResumeFromCheckpoint == "" {
 		for _, name := range outputs {
@@ -167,6 +173,13 @@ func (s *session) openOutput() error {
 		}
 	}
 	return nil
+}
+
+// ErrOutputTaken says that the output directory holds an earlier run.
+type ErrOutputTaken struct{ Dir string }
+
+func (e *ErrOutputTaken) Error() string {
+	return fmt.Sprintf("recipe: output_dir: %s holds an earlier run; give another directory, --resume_from_checkpoint auto to go on with it, or --overwrite_output_dir to replace it", e.Dir)
 }
 
 // outputs are what a run leaves in its output directory.

@@ -73,18 +73,10 @@ func releaseMemory() {
 	debug.FreeOSMemory()
 }
 
-// curve collects the loss curve.
-type curve struct{ warmup, training, validation report.Series }
-
 // log tells the reporter and metrics.jsonl of a finished step.
 func (s *session) log(st *stage, e Step) error {
 	e.Event, e.Stage, e.Step, e.StageStep, e.StageSteps = "step", st.name, s.state.Step, s.state.StageStep, st.steps
 	e.TokensPerSec, e.PeakRSS = float64(e.Tokens)/e.Seconds, memory.PeakRSS()
-	to := &s.curve.training
-	if st.name == stageWarmup {
-		to = &s.curve.warmup
-	}
-	to.X, to.Y = append(to.X, float64(e.Step)), append(to.Y, e.Loss)
 	s.reporter.Step(e)
 	return s.metrics.write(e)
 }
@@ -92,8 +84,6 @@ func (s *session) log(st *stage, e Step) error {
 // logValidation tells of a validation loss.
 func (s *session) logValidation(v Validation) error {
 	v.Event, v.Step = "eval", s.state.Step
-	s.curve.validation.X = append(s.curve.validation.X, float64(v.Step))
-	s.curve.validation.Y = append(s.curve.validation.Y, v.Loss)
 	s.reporter.Validation(v)
 	return s.metrics.write(v)
 }
@@ -109,12 +99,9 @@ func (s *session) finish() (*Summary, error) {
 	if st.Best != nil {
 		sum.BestValLoss, sum.BestStep = st.Best.Loss, st.Best.Step
 	}
-	s.curve.warmup.Name, s.curve.training.Name, s.curve.validation.Name = "warm-up (gathering gradients)", "training", "validation"
-	var series []report.Series
-	for _, c := range []report.Series{s.curve.warmup, s.curve.training, s.curve.validation} {
-		if len(c.X) > 0 {
-			series = append(series, c)
-		}
+	series, err := readCurve(s.path("metrics.jsonl"))
+	if err != nil {
+		return nil, err
 	}
 	if err := report.LossCurve(s.path("loss.png"), fmt.Sprintf("%s: loss per supervised token", s.recipe.FinetuningType), series); err != nil {
 		return nil, err

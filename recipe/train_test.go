@@ -1,0 +1,394 @@
+package recipe_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"smt/checkpoint"
+	"smt/config"
+	"smt/export"
+	"smt/format/safetensors"
+	"smt/model/modeltest"
+	"smt/recipe"
+)
+
+// recorder is a Reporter that keeps what it is told, and can stop the run after a step.
+type recorder struct {
+	steps  []recipe.Step
+	evals  []recipe.Validation
+	notes  []string
+	tables []string
+	stopAt int
+	stop   context.CancelFunc
+}
+
+func (r *recorder) Phase(string, int, int) {}
+func (r *recorder) Step(s recipe.Step) {
+	r.steps = append(r.steps, s)
+	if s.Step == r.stopAt {
+		r.stop()
+	}
+}
+func (r *recorder) Validation(v recipe.Validation) { r.evals = append(r.evals, v) }
+func (r *recorder) Note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Table(title string, _ []string, _ [][]string) {
+	r.tables = append(r.tables, title)
+}
+func (r *recorder) Download(string, int64, int64) {}
+
+// workspace is a tiny model with a tokenizer of letters, and some rows to train on.
+func workspace(t *testing.T) (modelDir, dataFile string) {
+	t.Helper()
+	c := modeltest.Llama()
+	c["tie_word_embeddings"] = true
+	modelDir = modeltest.Write(t, c, 21)
+	vocabulary := map[string]int{"<pad>": 0, "<s>": 1, "</s>": 2}
+	for i, r := range "abcdefghijklmnopqrstuvwxyzĠĊ#.:," {
+		vocabulary[string(r)] = 3 + i
+	}
+	tokenizer := map[string]any{
+		"version": "1.0", "truncation": nil, "padding": nil, "normalizer": nil,
+		"added_tokens":   []map[string]any{special(0, "<pad>"), special(1, "<s>"), special(2, "</s>")},
+		"pre_tokenizer":  map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+		"post_processor": nil,
+		"decoder":        map[string]any{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+			"end_of_word_suffix": nil, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": []string{}},
+	}
+	writeJSON(t, filepath.Join(modelDir, "tokenizer.json"), tokenizer)
+	writeJSON(t, filepath.Join(modelDir, "tokenizer_config.json"), map[string]any{"bos_token": "<s>", "eos_token": "</s>"})
+	var rows []map[string]string
+	for i := range 24 {
+		word := strings.Repeat(string(rune('a'+i%26)), 2+i%5)
+		rows = append(rows, map[string]string{"prompt": "say " + word + ":", "completion": word + word[:1]})
+	}
+	dataFile = filepath.Join(t.TempDir(), "rows.json")
+	writeJSON(t, dataFile, rows)
+	return modelDir, dataFile
+}
+
+func special(id int, content string) map[string]any {
+	return map[string]any{"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
+}
+
+func writeJSON(t *testing.T, path string, v any) {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// recipeOf makes a recipe for the workspace with further settings.
+func recipeOf(t *testing.T, modelDir, data, out string, settings ...string) config.Recipe {
+	t.Helper()
+	given := []config.Override{{Key: "model_name_or_path", Value: modelDir}, {Key: "dataset", Value: data}, {Key: "output_dir", Value: out},
+		{Key: "block_size", Value: "16"}, {Key: "num_blocks", Value: "5"}, {Key: "warmup_full_steps", Value: "3"}, {Key: "max_steps", Value: "6"},
+		{Key: "max_seq_length", Value: "40"}, {Key: "per_device_train_batch_size", Value: "2"}, {Key: "learning_rate", Value: "0.02"}}
+	for _, s := range settings {
+		key, value, _ := strings.Cut(s, "=")
+		given = append(given, config.Override{Key: key, Value: value})
+	}
+	r, _, err := config.Load("", given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func train(t *testing.T, r config.Recipe) (*recipe.Summary, *recorder) {
+	t.Helper()
+	rec := &recorder{}
+	sum, err := recipe.Train(context.Background(), r, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum, rec
+}
+
+// files returns the bytes of every file below dir.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			data, readErr := os.ReadFile(path)
+			err = readErr
+			rel, _ := filepath.Rel(dir, path)
+			all[rel] = string(data)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestSMTLearnsAndLeavesTheBaseUntouched(t *testing.T) {
+	modelDir, data := workspace(t)
+	before := files(t, modelDir)
+	out := t.TempDir()
+	sum, rec := train(t, recipeOf(t, modelDir, data, out, "merge=true", "max_steps=30", "val_size=4", "eval_steps=10"))
+	if after := files(t, modelDir); !mapsEqual(before, after) {
+		t.Error("the base model's files have changed")
+	}
+	first, last := rec.steps[3].Loss, rec.steps[len(rec.steps)-1].Loss
+	if !(last < 0.8*first) {
+		t.Errorf("the loss went from %g to %g: nothing was learnt", first, last)
+	}
+	for _, s := range rec.steps[:3] {
+		if s.Stage != "warm-up" || s.LearningRate != 0 {
+			t.Errorf("step %d: %+v is not a frozen warm-up step", s.Step, s)
+		}
+	}
+	if len(rec.evals) != 3 || !rec.evals[0].Best {
+		t.Errorf("validation losses: %+v", rec.evals)
+	}
+	adapter, err := export.ReadAdapter(filepath.Join(out, "adapter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if adapter.NumBlocks() != 5 || sum.Blocks != 5 || sum.Trainable != 5*16*16 {
+		t.Errorf("5 blocks were asked for: adapter %d, summary %+v", adapter.NumBlocks(), sum)
+	}
+	checkMerged(t, modelDir, filepath.Join(out, "model"), adapter)
+	for _, name := range []string{"recipe.yaml", "metrics.jsonl", "selection.json"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(files(t, out)["metrics.jsonl"]), "\n")
+	var done recipe.Summary
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &done); err != nil || done.Event != "done" || done.Steps != 33 {
+		t.Errorf("last line of metrics.jsonl: %s (%v)", lines[len(lines)-1], err)
+	}
+}
+
+// checkMerged compares the merged model with base + blocks, and everything else byte by byte.
+func checkMerged(t *testing.T, baseDir, mergedDir string, a *export.Adapter) {
+	t.Helper()
+	base, err := safetensors.OpenModel(baseDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	merged, err := safetensors.OpenModel(mergedDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer merged.Close()
+	deltas := a.Deltas()
+	for _, name := range base.Names() {
+		b, _ := base.Tensor(name)
+		m, _ := merged.Tensor(name)
+		delta, changed := deltas[name]
+		if !changed {
+			if string(b.Data) != string(m.Data) {
+				t.Errorf("%s has no block but has changed", name)
+			}
+			continue
+		}
+		want, _ := b.Float64s()
+		got, _ := m.Float64s()
+		rows, cols := delta.Shape()
+		for r := range rows {
+			row := make([]float32, cols)
+			for c := range row {
+				row[c] = float32(want[r*cols+c])
+			}
+			delta.Apply(r, row)
+			for c := range row {
+				if float64(row[c]) != got[r*cols+c] {
+					t.Fatalf("%s[%d, %d]: merged %g, expected %g", name, r, c, got[r*cols+c], row[c])
+				}
+			}
+		}
+	}
+	if files(t, baseDir)["tokenizer.json"] != files(t, mergedDir)["tokenizer.json"] {
+		t.Error("the tokenizer is not the same")
+	}
+}
+
+// TestResumeIsBitIdentical stops runs of every kind after every step, resumes them and compares all results with those of
+// a run that was not stopped.
+func TestResumeIsBitIdentical(t *testing.T) {
+	modelDir, data := workspace(t)
+	for name, settings := range map[string][]string{
+		"smt":          {"gradient_accumulation_steps=2", "val_size=4", "eval_steps=2", "load_best_model_at_end=true"},
+		"smt rollback": {"warmup_update=rollback", "warmup_learning_rate=0.01", "block_score=mean_abs_step"},
+		"smt keep":     {"warmup_update=keep", "warmup_learning_rate=0.01", "block_score=token_fisher"},
+		"full":         {"finetuning_type=full", "packing=false", "max_steps=4", "lr_scheduler_type=cosine", "warmup_steps=1"},
+		"lora":         {"finetuning_type=lora", "lora_rank=4", "max_steps=4"},
+		"dora":         {"finetuning_type=dora", "lora_rank=4", "max_steps=4", "weight_decay=0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := t.TempDir()
+			sum, _ := train(t, recipeOf(t, modelDir, data, whole, settings...))
+			want := results(t, whole)
+			for stop := 1; stop < sum.Steps; stop++ {
+				out := t.TempDir()
+				ctx, cancel := context.WithCancel(context.Background())
+				rec := &recorder{stopAt: stop, stop: cancel}
+				if _, err := recipe.Train(ctx, recipeOf(t, modelDir, data, out, settings...), rec); !errors.Is(err, recipe.ErrInterrupted) {
+					t.Fatalf("stopped at %d: %v", stop, err)
+				}
+				train(t, recipeOf(t, modelDir, data, out, append(slices.Clone(settings), "resume_from_checkpoint=auto")...))
+				got := results(t, out)
+				for file := range want {
+					if got[file] != want[file] {
+						t.Errorf("stopped after step %d: %s differs", stop, file)
+					}
+				}
+				if len(got) != len(want) {
+					t.Errorf("stopped after step %d: %d files, expected %d", stop, len(got), len(want))
+				}
+			}
+		})
+	}
+}
+
+// results are the files that must be equal, with the losses of metrics.jsonl but not its times.
+func results(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for name, content := range files(t, dir) {
+		switch {
+		case strings.HasSuffix(name, ".safetensors") && !strings.HasPrefix(name, "checkpoints"), name == "selection.json":
+			all[name] = content
+		case name == "metrics.jsonl":
+			all[name] = losses(t, content)
+		}
+	}
+	return all
+}
+
+func losses(t *testing.T, metrics string) string {
+	var out strings.Builder
+	lines := bufio.NewScanner(strings.NewReader(metrics))
+	for lines.Scan() {
+		var line struct {
+			Event    string
+			Step     int
+			Loss     float64
+			GradNorm float64 `json:"grad_norm"`
+			Eval     float64 `json:"eval_loss"`
+			Rate     float64 `json:"learning_rate"`
+			Final    float64 `json:"final_loss"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%+v\n", line)
+	}
+	return out.String()
+}
+
+// TestSameBitsForAnyNumberOfThreads trains with 1, 2 and 5 threads.
+func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
+	modelDir, data := workspace(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	var want map[string]string
+	for _, threads := range []int{1, 2, 5} {
+		runtime.GOMAXPROCS(threads)
+		out := t.TempDir()
+		train(t, recipeOf(t, modelDir, data, out, fmt.Sprintf("threads=%d", threads)))
+		got := results(t, out)
+		if want == nil {
+			want = got
+		}
+		if !mapsEqual(got, want) {
+			t.Errorf("%d threads: the results differ from those of one", threads)
+		}
+	}
+}
+
+// TestAccumulationIsTokenExact shows that two passes of one batch each give the step of one pass of both.
+func TestAccumulationIsTokenExact(t *testing.T) {
+	modelDir, data := workspace(t)
+	_, one := train(t, recipeOf(t, modelDir, data, t.TempDir(), "device=reference", "per_device_train_batch_size=4", "packing=false"))
+	_, two := train(t, recipeOf(t, modelDir, data, t.TempDir(), "device=reference", "per_device_train_batch_size=1", "gradient_accumulation_steps=4", "packing=false"))
+	for i := range one.steps {
+		if math.Abs(one.steps[i].Loss-two.steps[i].Loss) > 1e-9 || math.Abs(one.steps[i].GradNorm-two.steps[i].GradNorm) > 1e-9 {
+			t.Errorf("step %d: loss %g and norm %g, accumulated %g and %g", i+1, one.steps[i].Loss, one.steps[i].GradNorm, two.steps[i].Loss, two.steps[i].GradNorm)
+		}
+	}
+}
+
+// TestDamagedCheckpointIsPassedOver damages the newest checkpoint and resumes from the one before.
+func TestDamagedCheckpointIsPassedOver(t *testing.T) {
+	modelDir, data := workspace(t)
+	whole := t.TempDir()
+	train(t, recipeOf(t, modelDir, data, whole))
+	out := t.TempDir()
+	train(t, recipeOf(t, modelDir, data, out, "save_steps=2"))
+	steps, err := checkpoint.List(filepath.Join(out, "checkpoints"))
+	if err != nil || fmt.Sprint(steps) != "[6 8]" {
+		t.Fatalf("checkpoints %v, %v; expected the last two", steps, err)
+	}
+	damaged := filepath.Join(out, "checkpoints", checkpoint.Name(8), "state.safetensors")
+	content, err := os.ReadFile(damaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)-1] ^= 1
+	if err := os.WriteFile(damaged, content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, rec := train(t, recipeOf(t, modelDir, data, out, "save_steps=2", "resume_from_checkpoint=auto"))
+	if !strings.Contains(strings.Join(rec.notes, "\n"), "passing over") || rec.steps[0].Step != 7 {
+		t.Errorf("resumed at step %d; notes %q", rec.steps[0].Step, rec.notes)
+	}
+	if !mapsEqual(results(t, out), results(t, whole)) {
+		t.Error("the results differ from those of an uninterrupted run")
+	}
+}
+
+func TestGuardNamesStepAndRows(t *testing.T) {
+	modelDir, data := workspace(t)
+	_, err := recipe.Train(context.Background(), recipeOf(t, modelDir, data, t.TempDir(), "finetuning_type=full", "learning_rate=1e30", "max_grad_norm=0"), &recorder{})
+	var guard *recipe.GuardError
+	if !errors.As(err, &guard) {
+		t.Fatalf("got %v, expected a GuardError", err)
+	}
+	if guard.Step < 2 || len(guard.Rows) == 0 || !strings.Contains(err.Error(), "rows.json:") {
+		t.Errorf("the error does not say where: %v", err)
+	}
+}
+
+func TestOutputDirIsNotMixed(t *testing.T) {
+	modelDir, data := workspace(t)
+	out := t.TempDir()
+	train(t, recipeOf(t, modelDir, data, out))
+	if _, err := recipe.Train(context.Background(), recipeOf(t, modelDir, data, out), &recorder{}); err == nil || !strings.Contains(err.Error(), "overwrite_output_dir") {
+		t.Errorf("a second run in the same directory: %v", err)
+	}
+	train(t, recipeOf(t, modelDir, data, out, "overwrite_output_dir=true"))
+}
+
+func mapsEqual(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
