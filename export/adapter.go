@@ -69,6 +69,7 @@ func WriteAdapter(dir string, a Adapter) error {
 		return fmt.Errorf("export: %s: %w", dir, err)
 	}
 	var tensors []safetensors.Output
+	b := a.BlockSize
 	for _, m := range a.Matrices {
 		n := len(m.Blocks)
 		index := make([]int32, 0, 2*n)
@@ -76,7 +77,7 @@ func WriteAdapter(dir string, a Adapter) error {
 			index = append(index, block[0], block[1])
 		}
 		tensors = append(tensors,
-			safetensors.OutputFloat32(modulePrefix+m.Name+blocksSuffix, safetensors.F32, []int{n, a.BlockSize, a.BlockSize}, m.Deltas),
+			safetensors.OutputFloat32(modulePrefix+m.Name+blocksSuffix, safetensors.F32, []int{n, b, b}, m.Deltas),
 			safetensors.OutputInt32(modulePrefix+m.Name+indexSuffix, []int{n, 2}, index))
 	}
 	return writeAdapterDir(dir, a.config(), a.card(), tensors)

@@ -65,8 +65,8 @@ func (a *Adapter) card() string {
 	for _, target := range targetModules(names) {
 		fmt.Fprintf(&text, "| `%s` | %d |\n", target, blocks[target])
 	}
-	text.WriteString("\n`adapter_model.safetensors` holds, for each matrix, `smt_blocks` [n, b, b] and `smt_index` [n, 2], the block row r\n" +
-		"and block column c of each block: block k is added to rows r·b to r·b+b and columns c·b to c·b+b of the matrix.\n" +
+	text.WriteString("\n`adapter_model.safetensors` holds, for each matrix, `smt_blocks` [n, b, b] and `smt_index` [n, 2],\n" +
+		"the block row r and block column c of each block: block k is added to rows r·b to r·b+b and columns c·b to c·b+b of the matrix.\n" +
 		"`smt merge` makes a complete model of base and adapter.\n")
 	return text.String()
 }

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -49,7 +50,9 @@ func (d *blockDelta) Shape() (rows, cols int) { return d.matrix.Out, d.matrix.In
 
 func (d *blockDelta) Apply(row int, values []float32) {
 	blockRow := int32(row / d.b)
-	first, _ := slices.BinarySearchFunc(d.order, blockRow, func(k int, r int32) int { return int(d.matrix.Blocks[k][0]) - int(r) })
+	first, _ := slices.BinarySearchFunc(d.order, blockRow, func(k int, r int32) int {
+		return cmp.Compare(d.matrix.Blocks[k][0], r)
+	})
 	for _, k := range d.order[first:] {
 		block := d.matrix.Blocks[k]
 		if block[0] != blockRow {

@@ -12,11 +12,11 @@ import (
 )
 
 // hashChunk is how many bytes of a tensor one processor hashes at a time, so that a large embedding is spread over all.
-const hashChunk = 16 << 20
+const hashChunk = 4 << 20
 
 // BaseSHA256 identifies the weights of a model, in 64 hexadecimal digits. It is the SHA-256 sum of one line for each
 // tensor, sorted by name: the name quoted as in Go, the dtype, the shape, and the SHA-256 sum of the concatenated SHA-256
-// sums of its bytes in chunks of 16 MiB. How a model is cut into shards makes no difference.
+// sums of its bytes in chunks of 4 MiB. How a model is cut into shards makes no difference.
 func BaseSHA256(model *safetensors.Model) string {
 	type chunk struct {
 		data []byte

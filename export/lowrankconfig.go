@@ -90,7 +90,8 @@ func parseLowRankConfig(data []byte) (*LowRank, error) {
 		delete(s, key)
 	}
 	if key := s.firstSet(); key != "" {
-		return nil, fmt.Errorf("%s is %.80s: this feature of PEFT is not supported; merge the adapter with PEFT instead", key, s[key])
+		return nil, fmt.Errorf("%s is %.80s: this feature of PEFT is not supported; merge the adapter with PEFT instead",
+			key, s[key])
 	}
 	return l, nil
 }
@@ -114,8 +115,8 @@ func checkInit(s settings) error {
 	}
 	var name string
 	if err := json.Unmarshal(raw, &name); err != nil || !slices.Contains(harmlessInits, name) {
-		return fmt.Errorf("init_lora_weights is %.40s: it changes the base model, and is not supported (supported: true, false, %q)",
-			raw, harmlessInits)
+		return fmt.Errorf("init_lora_weights is %.40s: it changes the base model, and is not supported (supported: true, "+
+			"false, %q)", raw, harmlessInits)
 	}
 	return nil
 }
