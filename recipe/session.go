@@ -98,15 +98,9 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if err := s.openOutput(); err != nil {
 		return nil, err
 	}
-	dir, err := hub.Resolve(ctx, r.ModelNameOrPath, s.downloading)
+	dir, tokenizerDir, err := s.locate(ctx)
 	if err != nil {
 		return nil, err
-	}
-	tokenizerDir := dir
-	if r.Tokenizer != "" {
-		if tokenizerDir, err = hub.Resolve(ctx, r.Tokenizer, s.downloading); err != nil {
-			return nil, err
-		}
 	}
 	if s.tokenizer, err = tokenizer.Load(tokenizerDir); err != nil {
 		return nil, err
@@ -147,6 +141,30 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	return s, err
 }
 
+// locate finds the directories of the model and its tokenizer: on disk, from the hub, or made here with random weights.
+func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err error) {
+	r := s.recipe
+	if r.Tokenizer != "" {
+		if tokenizerDir, err = hub.Resolve(ctx, r.Tokenizer, s.downloading); err != nil {
+			return "", "", err
+		}
+	}
+	if r.InitConfig != "" {
+		if tokenizerDir == "" {
+			return "", "", fmt.Errorf("recipe: init_config: a model that starts from random weights needs a tokenizer: give its directory with --tokenizer")
+		}
+		dir = s.path("init")
+		return dir, tokenizerDir, writeRandom(dir, r.InitConfig, tokenizerDir, uint64(r.Seed))
+	}
+	if dir, err = hub.Resolve(ctx, r.ModelNameOrPath, s.downloading); err != nil {
+		return "", "", err
+	}
+	if tokenizerDir == "" {
+		tokenizerDir = dir
+	}
+	return dir, tokenizerDir, nil
+}
+
 // openOutput makes and locks the output directory, saves the resolved recipe there, and refuses to mix two runs.
 func (s *session) openOutput() error {
 	r := s.recipe
@@ -183,7 +201,7 @@ func (e *ErrOutputTaken) Error() string {
 }
 
 // outputs are what a run leaves in its output directory.
-var outputs = []string{"recipe.yaml", "metrics.jsonl", "selection.json", "selection.png", "loss.png", "adapter", "model", "checkpoints", "best"}
+var outputs = []string{"recipe.yaml", "metrics.jsonl", "selection.json", "selection.png", "loss.png", "adapter", "model", "checkpoints", "best", "init"}
 
 // path is a file of the output directory.
 func (s *session) path(name string) string { return filepath.Join(s.recipe.OutputDir, name) }

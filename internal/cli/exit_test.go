@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/spf13/cobra"
 
 	"smt/config"
 	"smt/durable"
@@ -49,33 +46,5 @@ func TestCode(t *testing.T) {
 	inner := &ExitError{ExitNoModel, missing}
 	if inner.Error() != missing.Error() || !errors.Is(inner, fs.ErrNotExist) {
 		t.Error("an ExitError hides what is inside")
-	}
-}
-
-func TestDescribe(t *testing.T) {
-	cmd := &cobra.Command{Use: "x", Long: "Does x.\n"}
-	Describe(cmd, []Example{{"one", "smt x"}, {"two", "smt x \\\n  --y"}}, ExitBadData)
-	want := `Does x.
-
-EXAMPLES
-  # one
-  smt x
-
-  # two
-  smt x \
-    --y
-
-EXIT STATUS
-    0  success
-    1  an internal error, or a check that failed
-    2  a wrong flag, key or argument
-   65  bad data: the message names the file and row`
-	if cmd.Long != want {
-		t.Errorf("got\n%s\nwant\n%s", cmd.Long, want)
-	}
-	bare := &cobra.Command{Use: "y"}
-	Describe(bare, nil)
-	if !strings.HasPrefix(bare.Long, "EXIT STATUS\n    0  success\n") {
-		t.Errorf("got %q", bare.Long)
 	}
 }

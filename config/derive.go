@@ -1,0 +1,79 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+)
+
+// The modules of the MLP, which may have a budget of their own.
+var mlpModules = []string{"gate_proj", "up_proj", "down_proj"}
+
+// fillIn gives values to the keys whose defaults depend on other keys, and tells what is not obvious. After it, exactly
+// one key gives the budget of SMT, so that nothing later needs to know which keys were set.
+func (r *Recipe) fillIn(notices *Notices) {
+	if r.InitConfig != "" && !r.IsSet("finetuning_type") {
+		r.FinetuningType = Full
+		*notices = append(*notices, "init_config: a random start trains all weights: finetuning_type is full")
+	}
+	if !r.IsSet("learning_rate") {
+		switch r.FinetuningType {
+		case Full:
+			r.LearningRate = FullLearningRate
+		case LoRA, DoRA:
+			r.LearningRate = LowRankLearningRate
+		default:
+			r.LearningRate = SMTLearningRate
+		}
+	}
+	if !r.IsSet("adam_beta2") {
+		r.AdamBeta2 = AdamBeta2
+		if r.FinetuningType == SMT {
+			r.AdamBeta2 = SMTAdamBeta2
+		}
+	}
+	if !r.IsSet("trainable_ratio") && (r.NumBlocks > 0 || r.TargetRatio > 0) {
+		r.TrainableRatio = 0
+	}
+	if r.hasMLPBudget() && !r.IsSet("target_modules") {
+		r.TargetModules = append(slices.Clip(r.TargetModules), mlpModules...)
+	}
+}
+
+// hasMLPBudget reports whether the MLP has a budget of its own.
+func (r *Recipe) hasMLPBudget() bool { return r.MLPTrainableRatio > 0 || r.MLPNumBlocks > 0 }
+
+// noteUnused tells which keys were set but mean nothing beside the others. Those that say what they would say anyway are
+// passed over, so that a resolved recipe loads without a word.
+func (r *Recipe) noteUnused(notices *Notices) {
+	defaults := reflect.ValueOf(Default())
+	fields := reflect.ValueOf(*r)
+	said := func(key Key) bool {
+		return r.IsSet(key.Name) && !sameValue(fields.Field(key.field), defaults.Field(key.field))
+	}
+	unused := func(name, why string) {
+		if key := table[byName[name]]; said(key) {
+			*notices = append(*notices, r.places[name]+": "+name+" has no effect "+why)
+		}
+	}
+	for _, key := range table {
+		if key.Group == "smt" && r.FinetuningType != SMT || key.Group == "lora" && r.FinetuningType != LoRA && r.FinetuningType != DoRA {
+			// The budget of a recipe that is not SMT's says nothing.
+			unused(key.Name, "with finetuning_type "+r.FinetuningType)
+		}
+	}
+	if r.FinetuningType == Full {
+		unused("target_modules", "with finetuning_type full")
+	}
+	if r.FinetuningType == SMT && r.WarmupUpdate == "none" {
+		unused("warmup_learning_rate", "with warmup_update none")
+	}
+	if r.MaxSteps > 0 {
+		unused("num_train_epochs", "beside max_steps")
+	}
+	if r.WarmupSteps > 0 {
+		unused("warmup_ratio", "beside warmup_steps")
+	}
+	if r.LRSchedulerType != "wsd" {
+		unused("wsd_decay_ratio", "with lr_scheduler_type "+r.LRSchedulerType)
+	}
+}

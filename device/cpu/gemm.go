@@ -1,0 +1,158 @@
+package cpu
+
+import (
+	"fmt"
+
+	"smt/device"
+)
+
+// Blocking of matrix products: how deep a block of the shared dimension is at most, and how many floats of packed B stay
+// in the second level of a core's cache while the panels of A pass by.
+const (
+	depth    = 384
+	resident = 40 << 10
+)
+
+// serialProduct is the number of multiplications below which waking threads costs more than it gains.
+const serialProduct = 1 << 18
+
+// MatMul computes c = op(a)·op(b), or c += op(a)·op(b) if add.
+//
+// A product of more than a few rows is the classic packed scheme (Goto & van de Geijn, 2008): for each block of the shared
+// dimension, A is packed once into panels as high as the register tile; then workers take chunks of columns, pack B for
+// them, and run the tile over the panels. Transposition and widening happen while packing, so that there is one tile for
+// all operands. A product of few rows with a transposed b, as in decoding, reads b where it lies: see skinny.go.
+func (d *Device) MatMul(c, a device.Tensor, transA bool, b device.Tensor, transB bool, add bool) {
+	m, k := a.Rows, a.Cols
+	if transA {
+		m, k = k, m
+	}
+	kb, n := b.Rows, b.Cols
+	if transB {
+		kb, n = n, kb
+	}
+	if k != kb || c.Rows != m || c.Cols != n {
+		panic(fmt.Sprintf("cpu: MatMul: %v = %v (transposed %v) · %v (transposed %v)", c, a, transA, b, transB))
+	}
+	cv, as, bs := open("MatMul", c), openSource("MatMul", a), openSource("MatMul", b)
+	if m <= skinnyRows && as.dtype == device.Float && !transA && transB && k > 0 {
+		d.skinny(cv, as.view, bs.operand(true), add)
+		return
+	}
+	d.multiply(m, n, k, as.operand(transA), bs.operand(transB), cv, add)
+}
+
+// A gemm is a product on its way: C [m, n] from A [m, k] and B [k, n].
+type gemm struct {
+	kernels *kernels
+	m, n, k int
+	a, b    operand
+	c       view
+	add     bool
+
+	p, depth       int // the block of the shared dimension at work: positions p to p+depth
+	packed         []float32
+	panels         int // of A
+	columns        int // panels of B
+	chunks, splits int // the grid of tasks: chunks of columns × parts of the panels of A
+}
+
+// packGroup is how many panels of A one task packs.
+const packGroup = 16
+
+func (d *Device) multiply(m, n, k int, a, b operand, c view, add bool) {
+	if m == 0 || n == 0 {
+		return
+	}
+	if k == 0 {
+		if !add {
+			for r := range m {
+				clear(c.row(r))
+			}
+		}
+		return
+	}
+	kn := d.kernels
+	g := &d.ops.gemm
+	*g = gemm{kernels: kn, m: m, n: n, k: k, a: a, b: b, c: c, add: add}
+	g.panels = (m + kn.height - 1) / kn.height
+	g.columns = (n + kn.width() - 1) / kn.width()
+	blocks := (k + depth - 1) / depth
+	deep := roundUp((k+blocks-1)/blocks, 8)
+
+	// Rows are split only when there are too few columns to feed every thread, since each part packs B anew.
+	threads := d.Threads()
+	if m*n*k < serialProduct {
+		threads = 1
+	}
+	fit := max(resident/(deep*kn.width()), 1)
+	g.chunks = max((g.columns+fit-1)/fit, min(g.columns, 4*threads))
+	g.splits = 1
+	if g.chunks < 2*threads {
+		g.splits = min(g.panels, (2*threads+g.chunks-1)/g.chunks)
+	}
+	if threads == 1 {
+		g.chunks, g.splits = (g.columns+fit-1)/fit, 1
+	}
+
+	for g.p = 0; g.p < k; g.p += deep {
+		g.depth = min(deep, k-g.p)
+		g.packed = d.packedA.take(g.panels * kn.height * g.depth)
+		d.pool.runOn(threads, (g.panels+packGroup-1)/packGroup, (*gemmPack)(g))
+		d.pool.runOn(threads, g.chunks*g.splits, (*gemmSweep)(g))
+		g.add = true
+	}
+	*g = gemm{}
+}
+
+// gemmPack is the phase of a gemm that packs A; a task is a group of panels.
+type gemmPack gemm
+
+func (g *gemmPack) do(w *worker, task int) {
+	i := task * packGroup * g.kernels.height
+	w.pack(g.packed[i*g.depth:], g.kernels.height, g.kernels.height, &g.a, !g.a.transposed,
+		i, min(i+packGroup*g.kernels.height, g.m), g.p, g.depth)
+}
+
+// gemmSweep is the phase that packs B and multiplies; a task is a rectangle of C.
+type gemmSweep gemm
+
+func (g *gemmSweep) do(w *worker, task int) {
+	width, height := g.kernels.width(), g.kernels.height
+	x, y := task/g.splits, task%g.splits
+	j0, j1 := x*g.columns/g.chunks*width, min((x+1)*g.columns/g.chunks*width, g.n)
+	q0, q1 := y*g.panels/g.splits, (y+1)*g.panels/g.splits
+	b := w.b.take(roundUp(j1-j0, width) * g.depth)
+	w.pack(b, width, g.kernels.lanes, &g.b, g.b.transposed, j0, j1, g.p, g.depth)
+	for q := q0; q < q1; q++ {
+		i := q * height
+		w.sweep(g.packed[i*g.depth:], b, g.c, i, min(height, g.m-i), j0, j1, g.depth, g.add)
+	}
+}
+
+// sweep multiplies one packed panel of A with the packed columns j0 to j1 of B into rows i to i+rows of c. At the edges,
+// where the tile is larger than what is left of c, it computes the tile aside.
+func (w *worker) sweep(a, b []float32, c view, i, rows, j0, j1, k int, add bool) {
+	kn := w.kernels
+	width := kn.width()
+	for j := j0; j < j1; j += width {
+		columns := min(kn.columns, (j1-j+kn.lanes-1)/kn.lanes)
+		panel := &b[(j-j0)*k]
+		if rows == kn.height && j+columns*kn.lanes <= j1 {
+			kn.tile[columns-1](k, &a[0], panel, &c.data[i*c.stride+j], c.stride, add)
+			continue
+		}
+		edge := w.edge()
+		kn.tile[columns-1](k, &a[0], panel, &edge[0], width, false)
+		for r := range rows {
+			dst := c.data[(i+r)*c.stride+j:][:min(columns*kn.lanes, j1-j)]
+			if src := edge[r*width:]; add {
+				for x := range dst {
+					dst[x] += src[x]
+				}
+			} else {
+				copy(dst, src)
+			}
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !amd64 || noasm
+
+package cpu
+
+func available() []*kernels { return []*kernels{&portable} }

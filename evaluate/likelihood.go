@@ -1,0 +1,277 @@
+package evaluate
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"smt/dataset"
+	"smt/model"
+)
+
+// maxPassRows bounds how many rows one pass of the likelihood protocol takes, for short rows.
+const maxPassRows = 64
+
+// A question is a row whose options are to be compared. The options' sequences share their first tokens (the prompt and
+// most of the response), which are computed once; of the rest, the last token of each is only predicted.
+type question struct {
+	row     int
+	text    string
+	options []string
+	shared  []int32 // tokens with which the sequences of all options begin
+	// scoredFrom is the first supervised token, counted in the whole sequence.
+	scoredFrom int
+	tails      [][]int32 // per option: the tokens after the shared ones
+	sums       []float64 // per option: log-probability of its supervised tokens
+}
+
+// newQuestion writes a row once with each option as its response and tokenizes it, prompt and response together.
+func (e *Evaluator) newQuestion(template *dataset.Template, task Task, row *dataset.Row, index int) (*question, error) {
+	options, err := task.Options(row.Instruction)
+	if err != nil {
+		return nil, rowError(row, index, err)
+	}
+	if !slices.Contains(options, row.Answer) {
+		return nil, rowError(row, index, fmt.Errorf("field \"answer\": %q, expected one of the options %q", row.Answer, options))
+	}
+	q := &question{row: index, options: options, scoredFrom: math.MaxInt, sums: make([]float64, len(options))}
+	prompt, err := template.Prompt(row)
+	if err != nil {
+		return nil, err
+	}
+	q.text = prompt.Content
+	for _, option := range options {
+		filled := *row
+		filled.Output = "the correct answer is " + option
+		text, err := template.Render(&filled)
+		if err != nil {
+			return nil, err
+		}
+		ids, spans := e.Tokenizer.EncodeOffsets(text.Content, text.AddSpecial, nil, nil)
+		first, end := supervisedRange(spans, text.Supervised)
+		if first < 1 || end > first && len(ids) < end {
+			return nil, rowError(row, index, fmt.Errorf("option %q has no token of its own after the prompt", option))
+		}
+		q.scoredFrom = min(q.scoredFrom, first)
+		q.tails = append(q.tails, ids[:end])
+	}
+	n := q.agreement()
+	q.shared = q.tails[0][:n]
+	for o := range q.tails {
+		q.tails[o] = q.tails[o][n:]
+	}
+	return q, nil
+}
+
+// supervisedRange returns the range of tokens from the first to the last that overlap a supervised span.
+func supervisedRange(tokens, supervised []dataset.Span) (first, end int) {
+	first, end = -1, -1
+	for i, t := range tokens {
+		for _, s := range supervised {
+			if t.Start >= 0 && t.Start < s.End && t.End > s.Start {
+				if first < 0 {
+					first = i
+				}
+				end = i + 1
+			}
+		}
+	}
+	return first, end
+}
+
+// agreement is the number of tokens with which all sequences begin.
+func (q *question) agreement() int {
+	n := len(q.tails[0])
+	for _, other := range q.tails[1:] {
+		i := 0
+		for i < min(n, len(other)) && other[i] == q.tails[0][i] {
+			i++
+		}
+		n = i
+	}
+	return n
+}
+
+// length is the number of tokens of the longest sequence.
+func (q *question) length() int {
+	n := 0
+	for _, tail := range q.tails {
+		n = max(n, len(q.shared)+len(tail))
+	}
+	return n
+}
+
+// scores returns the mean log-probability of each option's supervised tokens.
+func (q *question) scores() []float64 {
+	means := make([]float64, len(q.options))
+	for o, sum := range q.sums {
+		means[o] = sum / float64(len(q.shared)+len(q.tails[o])-q.scoredFrom)
+	}
+	return means
+}
+
+// compare computes the likelihoods of all questions, longest first, and calls done with each pass's.
+func (e *Evaluator) compare(questions []*question, done func(pass []*question) error) error {
+	slices.SortStableFunc(questions, func(a, b *question) int { return cmp.Compare(b.length(), a.length()) })
+	if len(questions) == 0 {
+		return nil
+	}
+	tokens := max(batchTokens, questions[0].length())
+	e.Decoder.Prepare(model.Limits{Tokens: tokens, Supervised: tokens, Positions: questions[0].length()})
+	p := pass{decoder: e.Decoder}
+	for len(questions) > 0 {
+		n, total := 0, 0
+		for n < min(len(questions), maxPassRows) && total+questions[n].length() <= tokens {
+			total += questions[n].length()
+			n++
+		}
+		if err := p.run(questions[:n]); err != nil {
+			return err
+		}
+		if err := done(questions[:n]); err != nil {
+			return err
+		}
+		questions = questions[n:]
+	}
+	return nil
+}
+
+// A pass computes some questions together: their shared tokens in one step, and then the tails of the first options, of
+// the second, and so on, each continuing the cached tokens. Most tails are one token, which needs no step.
+type pass struct {
+	decoder *model.Decoder
+	cache   *model.Cache
+	input   model.Input
+	slots   []int
+	rows    [][]int32
+	wanted  []wanted // one for each target of the input
+}
+
+// wanted says which log-probabilities the logits of a target give.
+type wanted struct {
+	question *question
+	options  []int // whose sums they belong to
+	tokens   []int32
+}
+
+func (p *pass) run(questions []*question) error {
+	if length := questions[0].length(); p.cache == nil || p.cache.Slots < len(questions) || p.cache.Length < length {
+		p.cache = p.decoder.NewCache(len(questions), length)
+	}
+	p.begin()
+	for s, q := range questions {
+		p.cache.Clear(s)
+		p.slots, p.rows = append(p.slots, s), append(p.rows, q.shared)
+	}
+	if err := p.extend(); err != nil {
+		return err
+	}
+	start := 0
+	for _, q := range questions {
+		p.wantShared(q, start)
+		start += len(q.shared)
+	}
+	if err := p.logits(); err != nil {
+		return err
+	}
+	most := 0
+	for _, q := range questions {
+		most = max(most, len(q.options))
+	}
+	for o := range most {
+		if err := p.runTails(questions, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runTails continues the shared tokens by those of option o, all but the last.
+func (p *pass) runTails(questions []*question, o int) error {
+	p.begin()
+	for s, q := range questions {
+		if o < len(q.options) && len(q.tails[o]) > 1 {
+			p.cache.Used[s] = len(q.shared)
+			p.slots, p.rows = append(p.slots, s), append(p.rows, q.tails[o][:len(q.tails[o])-1])
+		}
+	}
+	if len(p.slots) == 0 {
+		return nil
+	}
+	if err := p.extend(); err != nil {
+		return err
+	}
+	start := 0
+	for i, s := range p.slots {
+		q := questions[s]
+		for at := range p.rows[i] {
+			p.want(q, start+at, []int{o}, q.tails[o][at+1:at+2])
+		}
+		start += len(p.rows[i])
+	}
+	return p.logits()
+}
+
+func (p *pass) begin() { p.slots, p.rows, p.wanted = p.slots[:0], p.rows[:0], p.wanted[:0] }
+
+// extend makes the input of the chosen slots, without targets.
+func (p *pass) extend() error {
+	err := p.cache.Extend(&p.input, p.slots, p.rows)
+	p.input.Targets = p.input.Targets[:0]
+	return err
+}
+
+// wantShared asks for the supervised ones among the shared tokens, which count for all options, and for each option's
+// first token after them. start is the place of the shared tokens in the input.
+func (p *pass) wantShared(q *question, start int) {
+	var all, ending []int
+	var first []int32
+	for o, tail := range q.tails {
+		all = append(all, o)
+		if len(tail) > 0 {
+			ending, first = append(ending, o), append(first, tail[0])
+		}
+	}
+	for at := q.scoredFrom - 1; at < len(q.shared)-1; at++ {
+		same := make([]int32, len(all))
+		for o := range same {
+			same[o] = q.shared[at+1]
+		}
+		p.want(q, start+at, all, same)
+	}
+	if len(ending) > 0 {
+		p.want(q, start+len(q.shared)-1, ending, first)
+	}
+}
+
+func (p *pass) want(q *question, target int, options []int, tokens []int32) {
+	p.input.Targets = append(p.input.Targets, int32(target))
+	p.wanted = append(p.wanted, wanted{q, options, tokens})
+}
+
+// logits runs the decoder and adds what is wanted of it to the questions' sums.
+func (p *pass) logits() error {
+	var failed error
+	err := p.decoder.Logits(&p.input, p.cache, func(i int, logits []float64) {
+		w := p.wanted[i]
+		total := logSumExp(logits)
+		if math.IsNaN(total) || math.IsInf(total, 0) {
+			failed = fmt.Errorf("evaluate: the model's logits are not finite; are its weights damaged?")
+			return
+		}
+		for j, o := range w.options {
+			w.question.sums[o] += logits[w.tokens[j]] - total
+		}
+	})
+	return cmp.Or(err, failed)
+}
+
+// logSumExp returns log Σ exp(v).
+func logSumExp(values []float64) float64 {
+	top, sum := slices.Max(values), 0.0
+	for _, v := range values {
+		sum += math.Exp(v - top)
+	}
+	return top + math.Log(sum)
+}
