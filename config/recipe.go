@@ -82,8 +82,9 @@ type Recipe struct {
 	// for the MLP, its three modules are added unless the recipe names the modules itself.
 	TargetModules []string `key:"target_modules" default:"q_proj,k_proj,v_proj" choices:"q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" help:"linear layers to tune, or all"`
 
-	// PerDeviceTrainBatchSize counts the rows, or with packing the sequences, of one forward pass.
-	PerDeviceTrainBatchSize int `group:"training" key:"per_device_train_batch_size" default:"8" range:"[1,1048576]" help:"rows (packed: sequences) of a forward pass"`
+	// PerDeviceTrainBatchSize counts the rows, or with packing the sequences, of one forward pass. Two packed sequences of
+	// 512 tokens hold some ten rows of usual instruction data.
+	PerDeviceTrainBatchSize int `group:"training" key:"per_device_train_batch_size" default:"2" range:"[1,1048576]" help:"rows (packed: sequences) of a forward pass"`
 	// GradientAccumulationSteps is the number of forward and backward passes of one optimizer step.
 	GradientAccumulationSteps int `key:"gradient_accumulation_steps" default:"1" range:"[1,1048576]" help:"passes per optimizer step"`
 	// LearningRate is the peak of the schedule; after SMT's warm-up, that of the blocks.
@@ -110,8 +111,8 @@ type Recipe struct {
 	AdamEpsilon float64 `key:"adam_epsilon" default:"1e-8" range:"(0,inf)" help:"what Adam adds to its denominator"`
 	// NumTrainEpochs is the number of passes over the dataset; it need not be whole.
 	NumTrainEpochs float64 `key:"num_train_epochs" default:"1" range:"(0,inf)" help:"passes over the dataset"`
-	// MaxSteps is the number of optimizer steps of the whole run, SMT's warm-up included. It wins over NumTrainEpochs.
-	MaxSteps int `key:"max_steps" default:"0" range:"[0,inf)" help:"optimizer steps in all, warm-up included; 0: by epochs"`
+	// MaxSteps is the number of optimizer steps that train; SMT's warm-up comes before them. It wins over NumTrainEpochs.
+	MaxSteps int `key:"max_steps" default:"0" range:"[0,inf)" help:"optimizer steps, not counting SMT's warm-up; 0: by epochs"`
 	// Seed decides the order of the rows and all random numbers.
 	Seed int64 `key:"seed" default:"42" range:"[0,inf)" help:"seed of order and random numbers"`
 

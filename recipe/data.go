@@ -55,7 +55,7 @@ func ReadData(r config.Recipe, tok *tokenizer.Tokenizer, c *model.Config, note f
 
 // read reads and tokenizes some files.
 func (d *Data) read(files []string, tok *tokenizer.Tokenizer) (*dataset.Set, error) {
-	rows, err := dataset.Load(files, readOptions(d.recipe))
+	rows, err := dataset.Load(files, ReadOptions(d.recipe))
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ func (d *Data) read(files []string, tok *tokenizer.Tokenizer) (*dataset.Set, err
 	return set, nil
 }
 
-// readOptions are the recipe's words about files. The recipe maps our field names to the files', the dataset the other way.
-func readOptions(r config.Recipe) dataset.ReadOptions {
+// ReadOptions are the recipe's words about files. The recipe maps our field names to the files', the dataset the other way.
+func ReadOptions(r config.Recipe) dataset.ReadOptions {
 	o := dataset.ReadOptions{Columns: map[string]string{}}
 	for ours, theirs := range r.Columns {
 		o.Columns[theirs] = ours

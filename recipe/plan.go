@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"smt/config"
 	"smt/device"
 	"smt/model"
 	"smt/sparse"
@@ -172,4 +173,30 @@ func (p *Plan) work(c *model.Config, m Method, targets []sparse.Matrix) {
 	if m.Limits.Checkpointing {
 		p.Backward += p.Forward - 2*float64(head)
 	}
+}
+
+// PlanOf makes the plan of a method with a recipe's settings: the largest batch, the budget, the score.
+func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
+	length := r.MaxSeqLength
+	if length == 0 || length > base.Config.MaxPosition {
+		length = base.Config.MaxPosition
+	}
+	tokens := length * r.PerDeviceTrainBatchSize
+	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
+		Update: sparse.Update(r.WarmupUpdate), Warmup: r.WarmupFullSteps > 0, Sequence: length, Width: 4,
+		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing}}
+	if r.Device == "reference" {
+		m.Width = 8
+	}
+	if method == config.SMT {
+		targets := sparse.MatricesOf(base.Config, r.TargetModules)
+		if m.Block = r.BlockSize; m.Block == 0 {
+			m.Block, _ = sparse.ChooseBlockSize(targets)
+		}
+		var err error
+		if m.Blocks, err = (sparse.Budget{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}).Blocks(m.Block, base.Config.Params(), targets); err != nil {
+			return nil, err
+		}
+	}
+	return NewPlan(base, m)
 }

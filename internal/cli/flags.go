@@ -15,11 +15,12 @@ import (
 
 // BindRecipe gives a command the flags of the recipe, those of some groups of keys or all, and the positional arguments
 // [recipe.yaml] [key=value ...]. Call it after the command's own flags, and call the function it returns when the command
-// runs: it loads the recipe, in which flags and key=value arguments win over the file, later ones over earlier ones.
+// runs: it loads the recipe, in which flags and key=value arguments win over the file, later ones over earlier ones. Where
+// no argument names a recipe, the file fallback is taken, or none if that is empty.
 //
 // The other names of a key work as flags too, and hyphens may stand for underscores. A command's own flag hides a key's
 // flag of the same name, not the key: key=value still sets it. Errors carry [ExitUsage].
-func BindRecipe(cmd *cobra.Command, groups ...string) func() (config.Recipe, config.Notices, error) {
+func BindRecipe(cmd *cobra.Command, groups ...string) func(fallback string) (config.Recipe, config.Notices, error) {
 	var given []config.Override
 	flags := cmd.Flags()
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -44,10 +45,13 @@ func BindRecipe(cmd *cobra.Command, groups ...string) func() (config.Recipe, con
 	cmd.SetUsageFunc(usage)
 	cmd.SetFlagErrorFunc(flagError)
 
-	return func() (config.Recipe, config.Notices, error) {
+	return func(fallback string) (config.Recipe, config.Notices, error) {
 		path, settings, err := splitArguments(flags.Args())
 		if err != nil {
 			return config.Recipe{}, nil, &ExitError{ExitUsage, err}
+		}
+		if path == "" {
+			path = fallback
 		}
 		recipe, notices, err := config.Load(path, slices.Concat(given, settings))
 		return recipe, notices, WithCode(ExitUsage, err)

@@ -24,7 +24,7 @@ func runWith(t *testing.T, groups []string, arguments ...string) (config.Recipe,
 	cmd.Flags().String("model", "own", "a flag of the command that hides an alias")
 	load := BindRecipe(cmd, groups...)
 	cmd.RunE = func(*cobra.Command, []string) (err error) {
-		recipe, notices, err = load()
+		recipe, notices, err = load("")
 		return err
 	}
 	root.AddCommand(cmd)

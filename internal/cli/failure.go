@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"smt/dataset"
+	"smt/durable"
+	"smt/recipe"
+)
+
+// packageCodes gives the errors of a package, whose messages begin with its name, their exit code.
+var packageCodes = []struct {
+	prefix string
+	code   int
+}{
+	{"dataset:", ExitBadData}, {"evaluate:", ExitBadData},
+	{"hub:", ExitNoModel},
+	{"model:", ExitBadModel}, {"safetensors:", ExitBadModel}, {"tokenizer:", ExitBadModel}, {"export:", ExitBadModel},
+	{"sparse:", ExitBadModel}, {"lowrank:", ExitBadModel},
+	{"durable:", ExitIO}, {"checkpoint:", ExitIO},
+}
+
+// exitCode is the exit code for an error of any command.
+func exitCode(err error) int {
+	var (
+		guard *recipe.GuardError
+		taken *recipe.ErrOutputTaken
+		bad   *dataset.BadRowsError
+	)
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, recipe.ErrInterrupted):
+		return ExitInterrupted
+	case errors.As(err, &guard):
+		return ExitGuard
+	case errors.As(err, &taken):
+		return ExitUsage
+	case errors.As(err, &bad):
+		return ExitBadData
+	case errors.Is(err, durable.ErrLocked):
+		return ExitLocked
+	}
+	if code := ownCode(err); code != 0 {
+		return code
+	}
+	for _, p := range packageCodes {
+		if strings.HasPrefix(err.Error(), p.prefix) {
+			if p.code == ExitBadModel && errors.Is(err, fs.ErrNotExist) {
+				return ExitNoModel
+			}
+			return p.code
+		}
+	}
+	return Code(err)
+}
