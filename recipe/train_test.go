@@ -53,22 +53,7 @@ func workspace(t *testing.T) (modelDir, dataFile string) {
 	t.Helper()
 	c := modeltest.Llama()
 	c["tie_word_embeddings"] = true
-	modelDir = modeltest.Write(t, c, 21)
-	vocabulary := map[string]int{"<pad>": 0, "<s>": 1, "</s>": 2}
-	for i, r := range "abcdefghijklmnopqrstuvwxyzĠĊ#.:," {
-		vocabulary[string(r)] = 3 + i
-	}
-	tokenizer := map[string]any{
-		"version": "1.0", "truncation": nil, "padding": nil, "normalizer": nil,
-		"added_tokens":   []map[string]any{special(0, "<pad>"), special(1, "<s>"), special(2, "</s>")},
-		"pre_tokenizer":  map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-		"post_processor": nil,
-		"decoder":        map[string]any{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
-			"end_of_word_suffix": nil, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": []string{}},
-	}
-	writeJSON(t, filepath.Join(modelDir, "tokenizer.json"), tokenizer)
-	writeJSON(t, filepath.Join(modelDir, "tokenizer_config.json"), map[string]any{"bos_token": "<s>", "eos_token": "</s>"})
+	modelDir = modeltest.WriteWithTokenizer(t, c, 21)
 	var rows []map[string]string
 	for i := range 24 {
 		word := strings.Repeat(string(rune('a'+i%26)), 2+i%5)
@@ -77,10 +62,6 @@ func workspace(t *testing.T) (modelDir, dataFile string) {
 	dataFile = filepath.Join(t.TempDir(), "rows.json")
 	writeJSON(t, dataFile, rows)
 	return modelDir, dataFile
-}
-
-func special(id int, content string) map[string]any {
-	return map[string]any{"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
 }
 
 func writeJSON(t *testing.T, path string, v any) {

@@ -22,6 +22,9 @@ var packageCodes = []struct {
 	{"durable:", ExitIO}, {"checkpoint:", ExitIO},
 }
 
+// usagePrefixes begin cobra's messages about arguments, which have no type of their own.
+var usagePrefixes = []string{"unknown command", "accepts ", "requires "}
+
 // exitCode is the exit code for an error of any command.
 func exitCode(err error) int {
 	var (
@@ -45,6 +48,11 @@ func exitCode(err error) int {
 	}
 	if code := ownCode(err); code != 0 {
 		return code
+	}
+	for _, p := range usagePrefixes {
+		if strings.HasPrefix(err.Error(), p) {
+			return ExitUsage
+		}
 	}
 	for _, p := range packageCodes {
 		if strings.HasPrefix(err.Error(), p.prefix) {
