@@ -152,7 +152,7 @@ type Recipe struct {
 	LoRADropout float64 `key:"lora_dropout" default:"0" range:"[0,0]" help:"only 0 is supported"`
 
 	// PerDeviceEvalBatchSize counts the rows of one forward pass of the validation.
-	PerDeviceEvalBatchSize int `group:"evaluation" key:"per_device_eval_batch_size" default:"8" range:"[1,1048576]" help:"rows of a forward pass of the validation"`
+	PerDeviceEvalBatchSize int `group:"evaluation" key:"per_device_eval_batch_size" default:"2" range:"[1,1048576]" help:"rows (packed: sequences) of a forward pass of the validation"`
 	// EvalSteps is how many optimizer steps lie between two validation losses.
 	EvalSteps int `key:"eval_steps" default:"0" range:"[0,inf)" help:"steps between two validation losses; 0: only at the end"`
 	// EarlyStoppingPatience ends the run after so many validation losses in a row that are no better than the best.

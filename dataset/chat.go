@@ -264,7 +264,8 @@ func endOfTurn(content string, messages []Message, turns []turn) (string, error)
 	closing := strings.TrimSpace(content[turns[last].end:])
 	const longest = 256
 	if len(closing) > longest {
-		return "", fmt.Errorf("the chat template writes %d bytes after the last answer, expected an end-of-turn token", len(closing))
+		return "", fmt.Errorf("the chat template writes %d bytes after the last answer, expected an end-of-turn token",
+			len(closing))
 	}
 	return closing, nil
 }

@@ -65,7 +65,7 @@ func chatCases(t *testing.T) []chatCase {
 	return cases
 }
 
-// TestChatRendering compares seven models' templates with transformers, byte for byte.
+// TestChatRendering compares three models' templates and four written for this test with transformers 5.23, byte for byte.
 func TestChatRendering(t *testing.T) {
 	skipped := 0
 	for _, c := range chatCases(t) {
@@ -99,13 +99,13 @@ func TestChatSpans(t *testing.T) {
 		"smollm2": {"Hello!<|im_end|>", " 4\n<|im_end|>", "6<|im_end|>", "<think>\nhmm\n</think>\n\nDone.<|im_end|>",
 			"<think>\nlong\nthought\n</think>\n\nYes.<|im_end|>", "b<|im_end|>", "d<|im_end|>", "  f  <|im_end|>"},
 		// The content " 4\n" is trimmed and then preceded by the template's own space, which cannot be told from the content's.
-		"llama2": {"Hello! </s>", " 4 </s>", "6 </s>", "<think>\nhmm\n</think>\n\nDone. </s>",
+		"bracket": {"Hello! </s>", " 4 </s>", "6 </s>", "<think>\nhmm\n</think>\n\nDone. </s>",
 			"<think>\nlong\nthought\n</think>\n\nYes. </s>", "b </s>", "d </s>", "f </s>"},
-		"zephyr": {"Hello!</s>", " 4\n</s>", "6</s>", "<think>\nhmm\n</think>\n\nDone.</s>",
+		"pipe": {"Hello!</s>", " 4\n</s>", "6</s>", "<think>\nhmm\n</think>\n\nDone.</s>",
 			"<think>\nlong\nthought\n</think>\n\nYes.</s>", "b</s>", "d</s>", "  f  </s>"},
 		"dated": {"Hello!<|eot|>", "4<|eot|>", "6<|eot|>", "<think>\nhmm\n</think>\n\nDone.<|eot|>",
 			"<think>\nlong\nthought\n</think>\n\nYes.<|eot|>", "b<|eot|>", "d<|eot|>", "f<|eot|>"},
-		"mistral": {"Hello!</s>", " 4</s>", "6</s>", "<think>\nhmm\n</think>\n\nDone.</s>",
+		"lastnote": {"Hello!</s>", " 4</s>", "6</s>", "<think>\nhmm\n</think>\n\nDone.</s>",
 			"<think>\nlong\nthought\n</think>\n\nYes.</s>", "b</s>", "d</s>", "f</s>"},
 	}
 	got := map[string][]string{}
@@ -209,6 +209,7 @@ func FuzzChat(f *testing.F) {
 	}
 	f.Add("{% macro f(a, b=1) %}{{ a ~ b }}{% endmacro %}{{ f(messages[-1].content[1:-1:2]) }}{% set ns = namespace(x=[]) %}", "a", "b")
 	f.Add("{{ (messages | map(attribute='content') | join(', ') if messages is not none else {'a': [1, 2.5e3]}) | tojson(indent=2) }}", "\U000f0001", "\u00a0x")
+	f.Add("{% for m in messages %}{{ in m['content'] }}{% endfor %}", "a", "b")
 	f.Add("{%- raw -%} {{ {%- endraw +%}{# c -#} {{ not 1 in [2] and 3 // -2 }}", "a", "b")
 	f.Fuzz(func(t *testing.T, source, question, answer string) {
 		template, err := NewChatTemplate(source, ChatOptions{BOS: "<s>", EOS: "</s>"})

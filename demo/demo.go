@@ -1,10 +1,9 @@
 // Package demo is what "smt train" shows without a model and data: a tiny model, and a task that it learns in seconds.
 //
-// The world is small: people who each own one thing of one colour. A Llama-architecture model of 0.8 million parameters
-// has been pretrained, by this program's own full fine-tuning from random weights, to answer "who has the cup?", "what does
-// Ann have?" and "what colour is the cup?" about four such people. The new task asks, in words that the model has not met,
-// for the owner of a thing by its colour. Before tuning it does not know what is wanted; Sparse Matrix Tuning of a few blocks
-// of the attention weights teaches it.
+// The world is small: lists of words. A Llama-architecture model of 0.8 million parameters has been pretrained, by this
+// program's own full fine-tuning from random weights, to say a list again. The new task asks, in words that the model has
+// never met, for the first or the last word of a list. Before tuning it does not know what is wanted; Sparse Matrix Tuning of
+// a few blocks of the attention weights teaches it.
 //
 // Everything here is made by go generate ./demo from nothing: world.go writes the texts, generate/ learns the tokenizer
 // and pretrains the model.

@@ -2,23 +2,20 @@ package demo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// The world of the demo: people who each own one thing of one colour.
+// The world of the demo: lists of words.
 var (
-	names   = []string{"Ann", "Bob", "Cid", "Dan", "Eva", "Fay", "Gus", "Hal", "Ida", "Joe", "Kim", "Leo", "Mia", "Ned", "Ola", "Pam"}
-	colours = []string{"red", "blue", "green", "pink", "black", "white", "brown", "grey", "gold", "lilac", "amber", "olive"}
-	things  = []string{"ball", "cup", "hat", "key", "lamp", "book", "coin", "drum", "fork", "kite", "ring", "boat", "shoe", "bell", "desk", "rope"}
+	names   = []string{"Ann", "Bob", "Cid", "Dan", "Eva", "Fay", "Gus", "Hal", "Ida", "Joe", "Kim", "Leo"}
+	colours = []string{"red", "blue", "green", "pink", "black", "white", "brown", "grey"}
+	things  = []string{"ball", "cup", "hat", "key", "lamp", "book", "coin", "drum", "fork", "kite", "ring", "boat"}
+	words   = slices.Concat(names, colours, things)
 )
 
-// facts is how many people a text tells of.
-const facts = 4
-
-// A fact says who owns what.
-type fact struct{ name, colour, thing string }
-
-func (f fact) String() string { return fmt.Sprintf("%s has a %s %s.", f.name, f.colour, f.thing) }
+// Lists have this many words.
+const shortest, longest = 5, 10
 
 // random is a generator that depends on its seed alone (splitmix64).
 type random uint64
@@ -42,45 +39,15 @@ func (r *random) choose(words []string, n int) []string {
 	return all[:n]
 }
 
-// scene makes the facts of one text; names, colours and things occur once each.
-func (r *random) scene() []fact {
-	n, c, t := r.choose(names, facts), r.choose(colours, facts), r.choose(things, facts)
-	out := make([]fact, facts)
-	for i := range out {
-		out[i] = fact{n[i], c[i], t[i]}
-	}
-	return out
-}
+// list makes a list of different words.
+func (r *random) list() []string { return r.choose(words, shortest+r.below(longest-shortest+1)) }
 
-// tell writes the facts of a scene.
-func tell(scene []fact) string {
-	var words []string
-	for _, f := range scene {
-		words = append(words, f.String())
-	}
-	return strings.Join(words, " ")
-}
-
-// PretrainingRow is row number i of the corpus that the demo's model learns to speak from: a scene, and a question about it
-// of one of the kinds "who has the cup?", "what does Ann have?" and "what colour is the cup?" with its answer. Nothing in it
-// asks for a person by a colour.
+// PretrainingRow is row number i of the corpus that the demo's model learns to speak from: a list, said twice. Nothing in it
+// asks for anything.
 func PretrainingRow(i int) Row {
 	r := random(uint64(i)*0x2545f4914f6cdd1d + 1)
-	scene := r.scene()
-	f := scene[r.below(facts)]
-	row := Row{Prompt: tell(scene)}
-	switch r.below(3) {
-	case 0:
-		row.Prompt += fmt.Sprintf(" who has the %s?", f.thing)
-		row.Completion = fmt.Sprintf(" %s.", f.name)
-	case 1:
-		row.Prompt += fmt.Sprintf(" what does %s have?", f.name)
-		row.Completion = fmt.Sprintf(" a %s %s.", f.colour, f.thing)
-	case 2:
-		row.Prompt += fmt.Sprintf(" what colour is the %s?", f.thing)
-		row.Completion = fmt.Sprintf(" %s.", f.colour)
-	}
-	return row
+	list := strings.Join(r.list(), " ")
+	return Row{Prompt: "list: " + list + ". again:", Completion: " " + list + "."}
 }
 
 // A Row is a question with its answer.
@@ -89,13 +56,15 @@ type Row struct {
 	Completion string `json:"completion"`
 }
 
-// TaskRow is example number i of the new task: to find a person by the colour of the thing, in a wording that the
-// pretraining does not know.
+// TaskRow is example number i of the new task: to name the first or the last word of a list.
 func TaskRow(i int) Row {
 	r := random(uint64(i)*0x9e6c63d0876a9a47 + 7)
-	scene := r.scene()
-	f := scene[r.below(facts)]
-	return Row{Prompt: fmt.Sprintf("%s %s belongs to?", tell(scene), f.colour), Completion: " " + f.name + "."}
+	list := r.list()
+	which, answer := "first", list[0]
+	if r.below(2) == 1 {
+		which, answer = "last", list[len(list)-1]
+	}
+	return Row{Prompt: fmt.Sprintf("list: %s. what is %s?", strings.Join(list, " "), which), Completion: " " + answer + "."}
 }
 
 // How many rows of the new task there are; the held-out ones come after the training rows and repeat none of them.

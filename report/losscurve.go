@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -34,7 +35,9 @@ func LossCurve(path, title string, series []Series) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, "step", "loss (nats per supervised token)"
 	p.Title.Padding = vg.Points(8)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.XOffs, p.Legend.Padding = true, vg.Points(-8), vg.Points(3)
+	p.X.Tick.Marker = plot.TickerFunc(wholeTicks)
+	p.X.Padding, p.Y.Padding = vg.Points(4), vg.Points(4)
 	p.Add(plotter.NewGrid())
 	for i, s := range series {
 		points := make(plotter.XYs, len(s.X))
@@ -54,6 +57,17 @@ func LossCurve(path, title string, series []Series) error {
 		}
 	}
 	return save(p, path, 9*vg.Inch, 5*vg.Inch)
+}
+
+// wholeTicks are the default ticks with labels for whole numbers.
+func wholeTicks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i, t := range ticks {
+		if t.Label != "" {
+			ticks[i].Label = strconv.FormatFloat(t.Value, 'f', -1, 64)
+		}
+	}
+	return ticks
 }
 
 // save writes a chart as PNG, all of it or nothing.

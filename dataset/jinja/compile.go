@@ -70,6 +70,9 @@ func (c *compiler) body(list []nodes.Node) ([]statement, error) {
 			if n.Condition != nil {
 				return nil, fmt.Errorf("line %d: malformed conditional expression", n.Start.Line)
 			}
+			if err := checkTree(n.Expression); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n.Start.Line, err)
+			}
 			out = append(out, output{n.Expression})
 		case *nodes.ControlStructureBlock:
 			out = append(out, n.ControlStructure.(compiled).statement)
@@ -102,8 +105,8 @@ func finish(args *parser.Parser, tag string) error {
 // expression parses one expression.
 func expression(args *parser.Parser) (nodes.Expression, error) {
 	e, err := args.ParseExpression()
-	if err == nil && e == nil {
-		err = args.Error("expected an expression", args.Current())
+	if err == nil {
+		err = checkTree(e)
 	}
 	return e, err
 }
@@ -196,8 +199,12 @@ func (c *compiler) parseSet(p, args *parser.Parser) (nodes.ControlStructure, err
 	if err != nil {
 		return nil, err
 	}
-	switch target.(type) {
-	case *nodes.Name, *nodes.GetAttribute:
+	switch target := target.(type) {
+	case *nodes.Name:
+	case *nodes.GetAttribute:
+		if err := checkTree(target); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, args.Error("set: only a name or an attribute of a namespace can be assigned", at)
 	}

@@ -27,6 +27,8 @@ const (
 	maxSource = 256 << 10
 	// maxDepth bounds the nesting of brackets, blocks, macro calls and encoded values.
 	maxDepth = 64
+	// maxNesting bounds the nesting of lists and dicts that a template compares or prints.
+	maxNesting = 1000
 	// bytesPerStep is how many bytes of copying or searching cost as much as one evaluated expression.
 	bytesPerStep = 64
 )
@@ -104,6 +106,7 @@ type render struct {
 	deadline time.Time
 	steps    int // left
 	depth    int // of macro calls
+	nesting  int // of the value that is being compared or printed
 	globals  *scope
 	out      *strings.Builder
 }
@@ -135,6 +138,16 @@ func (r *render) charge(steps int) error {
 	}
 	return nil
 }
+
+// enter charges for one element of a value and bounds the recursion into nested ones.
+func (r *render) enter() error {
+	if r.nesting++; r.nesting > maxNesting {
+		return fmt.Errorf("a value is nested more than %d deep", maxNesting)
+	}
+	return r.charge(1)
+}
+
+func (r *render) leave() { r.nesting-- }
 
 // fits checks the length of a string or list the template wants to build, before the memory is taken.
 func (r *render) fits(length int) error {

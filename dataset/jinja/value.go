@@ -151,9 +151,10 @@ func integer(v any) (int, bool) {
 // equal is Python's a == b. It charges the budget for every element it visits, because lists may share elements and
 // then describe far more of them than the memory they take.
 func (r *render) equal(a, b any) (bool, error) {
-	if err := r.charge(1); err != nil {
+	if err := r.enter(); err != nil {
 		return false, err
 	}
+	defer r.leave()
 	if x, ok := number(a); ok {
 		y, ok := number(b)
 		return ok && x == y, nil
@@ -273,9 +274,10 @@ func (r *render) str(v any) (string, error) {
 
 // repr appends Python's repr(v).
 func (r *render) repr(b *strings.Builder, v any) error {
-	if err := r.charge(1); err != nil {
+	if err := r.enter(); err != nil {
 		return err
 	}
+	defer r.leave()
 	if err := r.fits(b.Len()); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 
 func main() {
 	out := flag.String("out", "model", "directory of the model and the rows")
-	texts := flag.Int("rows", 130000, "rows of the pretraining corpus")
+	texts := flag.Int("rows", 55000, "rows of the pretraining corpus")
 	epochs := flag.String("epochs", "1", "passes over the corpus")
 	rate := flag.String("learning_rate", "2e-3", "peak learning rate of the pretraining")
 	flag.Parse()
@@ -63,7 +63,7 @@ func generate(out string, texts int, epochs, rate string) error {
 		{Key: "finetuning_type", Value: "full"}, {Key: "init_config", Value: filepath.Join(out, "config.json")}, {Key: "tokenizer", Value: out},
 		{Key: "dataset", Value: data}, {Key: "output_dir", Value: filepath.Join(work, "run")}, {Key: "max_seq_length", Value: "256"},
 		{Key: "per_device_train_batch_size", Value: "4"}, {Key: "learning_rate", Value: rate}, {Key: "lr_scheduler_type", Value: "cosine"},
-		{Key: "warmup_steps", Value: "100"}, {Key: "num_train_epochs", Value: epochs}, {Key: "weight_decay", Value: "0.01"}, {Key: "seed", Value: "1"},
+		{Key: "warmup_steps", Value: "100"}, {Key: "num_train_epochs", Value: epochs}, {Key: "weight_decay", Value: "0.01"}, {Key: "seed", Value: "1"}, {Key: "train_on_prompt", Value: "true"},
 	})
 	if err != nil {
 		return err
