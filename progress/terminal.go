@@ -43,7 +43,7 @@ func (t *terminal) Phase(name string, total int) {
 	t.finish()
 	t.begin(total)
 	t.show("", "")
-	t.container = mpb.New(append([]mpb.ContainerOption{mpb.WithOutput(t.out)}, t.options...)...)
+	t.container = mpb.New(append([]mpb.ContainerOption{mpb.WithOutput(t.out), mpb.WithAutoRefresh()}, t.options...)...)
 	counter := decor.CountersNoUnit("%d/%d", decor.WC{W: 11})
 	style := mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding("-").Rbound("]")
 	if total <= 0 {
