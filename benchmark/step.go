@@ -63,9 +63,6 @@ var shapes = map[string]model.Config{
 	"L": {HiddenSize: 2048, Intermediate: 8192, Layers: 16, Heads: 32, KVHeads: 8, HeadDim: 64, VocabSize: 128256, Tied: true},
 }
 
-// blockSize is that of the paper.
-const blockSize = 256
-
 // Step times optimizer steps of one method.
 func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 	c, source, closeBase, err := weights(o.Config)

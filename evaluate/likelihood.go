@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -50,16 +51,22 @@ func (e *Evaluator) newQuestion(template *dataset.Template, task Task, row *data
 		}
 		ids, spans := e.Tokenizer.EncodeOffsets(text.Content, text.AddSpecial, nil, nil)
 		first, end := supervisedRange(spans, text.Supervised)
-		if first < 1 || end > first && len(ids) < end {
-			return nil, rowError(row, index, fmt.Errorf("option %q has no token of its own after the prompt", option))
+		if first < 1 {
+			return nil, rowError(row, index, fmt.Errorf("option %q has no token after the prompt", option))
 		}
 		q.scoredFrom = min(q.scoredFrom, first)
 		q.tails = append(q.tails, ids[:end])
 	}
 	n := q.agreement()
+	if n < q.scoredFrom {
+		return nil, rowError(row, index, errors.New("the tokens of the prompt depend on the option that follows it"))
+	}
 	q.shared = q.tails[0][:n]
 	for o := range q.tails {
 		q.tails[o] = q.tails[o][n:]
+	}
+	if limit := e.Decoder.Config.MaxPosition; q.length() > limit {
+		return nil, rowError(row, index, fmt.Errorf("%d tokens, the model was made for %d (max_position_embeddings)", q.length(), limit))
 	}
 	return q, nil
 }
@@ -257,7 +264,7 @@ func (p *pass) logits() error {
 		w := p.wanted[i]
 		total := logSumExp(logits)
 		if math.IsNaN(total) || math.IsInf(total, 0) {
-			failed = fmt.Errorf("evaluate: the model's logits are not finite; are its weights damaged?")
+			failed = errors.New("evaluate: the model's logits are not finite; are its weights damaged?")
 			return
 		}
 		for j, o := range w.options {

@@ -4,6 +4,7 @@ package evaluate
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func (t Task) checkAnswer(answer string) error {
 			return fmt.Errorf("field \"answer\": %q, expected a letter from A to E", answer)
 		}
 	case number:
-		if _, ok := parseNumber(strings.TrimSpace(answer)); !ok {
+		if v, ok := parseNumber(strings.TrimSpace(answer)); !ok || math.IsInf(v, 0) {
 			return fmt.Errorf("field \"answer\": %q, expected a number", answer)
 		}
 	}

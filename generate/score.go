@@ -12,9 +12,7 @@ type scored struct {
 	token int32
 }
 
-// before orders by falling score, and by token where scores are equal, so that the order is always the same.
-func (a scored) before(b scored) bool { return byScore(a, b) < 0 }
-
+// byScore orders by falling score, and by token where scores are equal, so that the order is always the same.
 func byScore(a, b scored) int {
 	if c := cmp.Compare(b.score, a.score); c != 0 {
 		return c

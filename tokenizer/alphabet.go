@@ -8,8 +8,8 @@ import (
 // file: bytes that are printable in Latin-1 as themselves, the other 68 as U+0100 and up, in order. Here the model
 // works on the bytes themselves, and its tokens are translated once, when they are read.
 
-// byteRunes maps a byte to its character, runeBytes a character below U+0144 to its byte or -1.
-var byteRunes, runeBytes = byteAlphabet()
+// runeBytes maps a character below U+0144 to its byte, or to -1.
+var _, runeBytes = byteAlphabet()
 
 func byteAlphabet() (runes [256]rune, bytes [0x144]int16) {
 	for i := range bytes {

@@ -32,7 +32,6 @@ type Device struct {
 	ops     operations
 	packedA scratch
 	packedB scratch
-	partial scratch
 	rows    scratch
 	plan    plan
 }

@@ -1,0 +1,308 @@
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"smt/dataset"
+	"smt/model"
+)
+
+// questionRows are short, since the prompts alone take most of the positions that the tiny models have.
+func questionRows(n int) []dataset.Row {
+	var rows []dataset.Row
+	for i := range n {
+		options, answer := "answer1/answer2/answer3", fmt.Sprintf("answer%d", 1+i%3)
+		rows = append(rows, dataset.Row{Format: dataset.FormatInstruction, File: "x.json", Line: i + 1,
+			Instruction: strings.Repeat("?", i%5) + "\nAnswer format: " + options, Answer: answer})
+	}
+	return rows
+}
+
+func newEvaluator(t testing.TB, name string) *Evaluator {
+	d := openReference(t, name)
+	d.Config.MaxPosition = 1024
+	return &Evaluator{Decoder: d, Tokenizer: bytesTokenizer{}}
+}
+
+// TestLikelihood compares the scores with those of whole passes over every option.
+func TestLikelihood(t *testing.T) {
+	for _, c := range []struct {
+		model, task string
+		rows        []dataset.Row
+	}{
+		// The options end in one token, ...
+		{"llama", "ARC-Easy", questionRows(9)},
+		// ... differ in length and from the first token on, ...
+		{"qwen3", "boolq", []dataset.Row{
+			{Format: dataset.FormatInstruction, Instruction: "a? Answer format: true/false", Answer: "false"},
+			{Format: dataset.FormatInstruction, Instruction: "b! Answer format: false/true", Answer: "false"},
+		}},
+		// ... or there is only one.
+		{"mistral_swa", "piqa", []dataset.Row{
+			{Format: dataset.FormatInstruction, Instruction: "a? Answer format: solution2", Answer: "solution2"},
+			{Format: dataset.FormatInstruction, Instruction: "b Answer format: solution2/solution1", Answer: "solution2"},
+		}},
+	} {
+		t.Run(c.task, func(t *testing.T) {
+			e := newEvaluator(t, c.model)
+			e.Records = filepath.Join(t.TempDir(), "records.jsonl")
+			result, err := e.Run(mustFind(t, c.task), Likelihood, c.rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records := readRecords(t, e.Records)
+			if len(records) != len(c.rows) || result.Total != len(c.rows) {
+				t.Fatalf("%d records, total %d, expected %d", len(records), result.Total, len(c.rows))
+			}
+			correct := 0
+			for _, r := range records {
+				best := 0
+				for o, option := range r.Options {
+					want := wholePass(t, e, r.Prompt, "the correct answer is "+option)
+					if math.Abs(r.Scores[o]-want) > 1e-9 {
+						t.Errorf("row %d, %s: score %g, expected %g", r.Row, option, r.Scores[o], want)
+					}
+					if r.Scores[o] > r.Scores[best] {
+						best = o
+					}
+				}
+				right := r.Options[best] == c.rows[r.Row].Answer
+				if r.Extracted != r.Options[best] || r.Correct != right {
+					t.Errorf("row %d: %+v", r.Row, r)
+				}
+				if right {
+					correct++
+				}
+			}
+			if result.Correct != correct {
+				t.Errorf("%d correct, expected %d", result.Correct, correct)
+			}
+		})
+	}
+}
+
+// wholePass is the mean log-probability of a response after a prompt, from one pass over both.
+func wholePass(t *testing.T, e *Evaluator, prompt, response string) float64 {
+	t.Helper()
+	ids, _ := e.Tokenizer.EncodeOffsets(prompt, true, nil, nil)
+	start := len(ids) - 1 // without the token behind
+	tail, _ := e.Tokenizer.EncodeOffsets(response, false, nil, nil)
+	ids = append(ids[:start], tail...)
+	labels := make([]int32, len(ids))
+	for i := range labels {
+		if labels[i] = -100; i >= start-1 && i+1 < len(ids) {
+			labels[i] = ids[i+1]
+		}
+	}
+	e.Decoder.Prepare(model.Limits{Tokens: len(ids), Supervised: len(ids), Positions: len(ids)})
+	var in model.Input
+	in.SetRows([][]int32{ids}, [][]int32{labels})
+	loss, err := e.Decoder.Loss(&in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return -loss / float64(len(tail))
+}
+
+func readRecords(t *testing.T, path string) []Record {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []Record
+	for _, line := range bytes.Split(bytes.TrimSpace(raw), []byte("\n"))[1:] {
+		var r Record
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, r)
+	}
+	slices.SortFunc(records, func(a, b Record) int { return a.Row - b.Row })
+	return records
+}
+
+// TestResume cuts the file of records at every line and inside lines, goes on, and expects the uninterrupted result.
+func TestResume(t *testing.T) {
+	for _, c := range []struct {
+		protocol string
+		rows     int
+		cuts     []int
+	}{
+		{Likelihood, 6, []int{0, 30, 1, 2, 4, 6}},
+		{LLMAdapters, 3, []int{0, 2}},
+	} {
+		t.Run(c.protocol, func(t *testing.T) {
+			e, task, rows := newEvaluator(t, "llama"), mustFind(t, "ARC-Easy"), questionRows(c.rows)
+			e.Records, e.Model = filepath.Join(t.TempDir(), "records.jsonl"), "tiny"
+			want, err := e.Run(task, c.protocol, rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records := readRecords(t, e.Records)
+			whole, err := os.ReadFile(e.Records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := bytes.SplitAfter(whole, []byte("\n"))
+			for _, n := range c.cuts {
+				left := whole[:min(n, 30)] // inside the header
+				if n < len(lines) {
+					left = append(bytes.Join(lines[:n], nil), lines[n][:len(lines[n])/2]...)
+				}
+				if err := os.WriteFile(e.Records, left, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				first := -1
+				e.Progress = func(done, total int) {
+					if first < 0 {
+						first = done
+					}
+				}
+				got, err := e.Run(task, c.protocol, rows)
+				if err != nil {
+					t.Fatalf("%d lines left: %v", n, err)
+				}
+				if got != want || !slices.EqualFunc(readRecords(t, e.Records), records, closeRecords) {
+					t.Errorf("%d lines left: %+v, expected %+v", n, got, want)
+				}
+				if n > 1 && n < len(lines) && first >= 0 && first < n {
+					t.Errorf("%d lines left: the first progress is %d", n, first)
+				}
+			}
+		})
+	}
+}
+
+// closeRecords compares records, and scores up to rounding: what runs together in a batch may differ.
+func closeRecords(a, b Record) bool {
+	for i := range a.Scores {
+		if i < len(b.Scores) && math.Abs(a.Scores[i]-b.Scores[i]) < 1e-9 {
+			b.Scores[i] = a.Scores[i]
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func TestRecordErrors(t *testing.T) {
+	e, task, rows := newEvaluator(t, "llama"), mustFind(t, "ARC-Easy"), questionRows(3)
+	path := filepath.Join(t.TempDir(), "records.jsonl")
+	e.Records = path
+	if _, err := e.Run(task, Likelihood, rows); err != nil {
+		t.Fatal(err)
+	}
+	whole, _ := os.ReadFile(path)
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	for name, c := range map[string]struct {
+		left []byte
+		rows []dataset.Row
+		want string
+	}{
+		"other data":    {whole, questionRows(4), "records.jsonl:1: the records are of another run"},
+		"not a record":  {[]byte("hello\n"), rows, "records.jsonl:1: not a record"},
+		"unknown field": {slices.Concat(lines[0], []byte(`{"row":0,"note":1}`+"\n")), rows, `records.jsonl:2: not a record: json: unknown field "note"`},
+		"row twice":     {slices.Concat(lines[0], lines[1], lines[1]), rows, "records.jsonl:3: row"},
+		"row too large": {slices.Concat(lines[0], []byte(`{"row":3}`+"\n")), rows, "records.jsonl:2: row 3: expected each of 0 to 2 once"},
+		"endless line":  {bytes.Repeat([]byte("x"), maxRecordLine+1<<17), rows, "records.jsonl:1: a line of more than 16 MiB"},
+	} {
+		if err := os.WriteFile(path, c.left, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Run(task, Likelihood, c.rows); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, expected %q in it", name, err, c.want)
+		}
+		if left, _ := os.ReadFile(path); !bytes.Equal(left, c.left) {
+			t.Errorf("%s: the file was changed", name)
+		}
+	}
+	e.Records = filepath.Join(t.TempDir(), "none", "records.jsonl")
+	if _, err := e.Run(task, Likelihood, rows); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no directory: error %v", err)
+	}
+}
+
+// TestGeneration checks the whole way from rows to accuracy with a model whose tokens mean something: what it writes is
+// the same as generate makes of the prompt.
+func TestGeneration(t *testing.T) {
+	for _, protocol := range []string{LLMAdapters, SMT} {
+		e := newEvaluator(t, "llama")
+		e.Records = filepath.Join(t.TempDir(), "records.jsonl")
+		rows := []dataset.Row{
+			{Format: dataset.FormatInstruction, Instruction: "a", Answer: "3"},
+			{Format: dataset.FormatInstruction, Instruction: "longer", Answer: "-1.5"},
+		}
+		calls := 0
+		e.Progress = func(done, total int) {
+			if calls++; done != calls || total != 2 {
+				t.Errorf("progress %d of %d, expected %d of 2", done, total, calls)
+			}
+		}
+		result, err := e.Run(mustFind(t, "gsm8k"), protocol, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := readRecords(t, e.Records)
+		if len(records) != 2 || result.Total != 2 || result.Task != "gsm8k" || result.Protocol != protocol {
+			t.Fatalf("%+v, %d records", result, len(records))
+		}
+		for i, r := range records {
+			task := mustFind(t, "gsm8k")
+			if r.Answer != rows[i].Answer || !strings.Contains(r.Prompt, rows[i].Instruction) ||
+				r.Extracted != task.Extract(r.Output) || r.Correct != task.Correct(r.Extracted, r.Answer) {
+				t.Errorf("record %+v", r)
+			}
+		}
+	}
+}
+
+func TestRunErrors(t *testing.T) {
+	e := newEvaluator(t, "llama")
+	row := func(instruction, answer string) []dataset.Row {
+		rows := questionRows(2)
+		rows[1].Instruction, rows[1].Answer = instruction, answer
+		return rows
+	}
+	for _, c := range []struct {
+		task, protocol string
+		rows           []dataset.Row
+		want           string
+	}{
+		{"boolq", "zero_shot", questionRows(1), `protocol "zero_shot": expected one of likelihood, llm_adapters, smt`},
+		{"gsm8k", Likelihood, questionRows(1), "task gsm8k has no options to compare by likelihood"},
+		{"boolq", Likelihood, nil, "no rows"},
+		{"boolq", LLMAdapters, questionRows(1), `x.json:1: field "answer": "answer1", expected one of true, false`},
+		{"ARC-Easy", Likelihood, row("no options", "answer1"), `x.json:2: field "instruction": no "Answer format:"`},
+		{"ARC-Easy", Likelihood, row("Answer format: answer1/answer2", "answer3"), `x.json:2: field "answer": "answer3", expected one of the options`},
+		{"ARC-Easy", Likelihood, row(strings.Repeat("x", 1024)+" Answer format: answer1/answer2", "answer1"), "the model was made for 1024"},
+		{"ARC-Easy", Likelihood, []dataset.Row{{Format: dataset.FormatInstruction}}, "row 0: field \"answer\""},
+	} {
+		if _, err := e.Run(mustFind(t, c.task), c.protocol, c.rows); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, %s: error %v, expected %q in it", c.task, c.protocol, err, c.want)
+		}
+	}
+}
+
+func TestResult(t *testing.T) {
+	r := newResult("boolq", SMT, 3, 4)
+	if r.Accuracy != 0.75 || math.Abs(r.StandardError-0.25) > 1e-12 {
+		t.Errorf("%+v", r)
+	}
+	if r := newResult("boolq", SMT, 1, 1); r.Accuracy != 1 || r.StandardError != 0 {
+		t.Errorf("%+v", r)
+	}
+	raw, _ := json.Marshal(r)
+	want := `{"task":"boolq","protocol":"smt","correct":3,"total":4,"accuracy":0.75,"standard_error":0.25}`
+	if string(raw) != want {
+		t.Errorf("%s, expected %s", raw, want)
+	}
+}
