@@ -57,34 +57,39 @@ type records struct {
 // maxRecordLine bounds the memory that a damaged file can take.
 const maxRecordLine = 16 << 20
 
-// openRecords begins a file, or reads what an earlier run has left in it. A last line that was cut short is taken off.
-func openRecords(path string, header recordHeader) (r *records, err error) {
-	r = &records{path: path, done: map[int]bool{}}
+// openRecords begins a file, or reads what an earlier run has left in it.
+func openRecords(path string, header recordHeader) (*records, error) {
+	r := &records{path: path, done: map[int]bool{}}
 	if path == "" {
 		return r, nil
 	}
+	var err error
 	if r.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return nil, fmt.Errorf("evaluate: records: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			r.file.Close()
-		}
-	}()
-	end, err := r.read(header)
-	if err != nil {
+	if err := r.resume(header); err != nil {
+		r.file.Close()
 		return nil, err
 	}
+	return r, nil
+}
+
+// resume makes the file ready for more. A last line that was cut short is taken off.
+func (r *records) resume(header recordHeader) error {
+	end, err := r.read(header)
+	if err != nil {
+		return err
+	}
 	if err := r.file.Truncate(end); err != nil {
-		return nil, fmt.Errorf("evaluate: records: %w", err)
+		return fmt.Errorf("evaluate: records: %w", err)
 	}
 	if _, err := r.file.Seek(end, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("evaluate: records: %w", err)
+		return fmt.Errorf("evaluate: records: %w", err)
 	}
 	if end == 0 {
-		return r, r.write(header)
+		return r.write(header)
 	}
-	return r, nil
+	return nil
 }
 
 // read takes in all whole lines and returns where they end.

@@ -31,7 +31,7 @@ log-probability of its text), llm_adapters and smt (generation with 4 beams, and
 			if file == "" || task == "" {
 				return &ExitError{ExitUsage, fmt.Errorf("eval: --task and --dataset are needed")}
 			}
-			rows, err := dataset.Load([]string{file}, dataset.ReadOptions{})
+			rows, err := dataset.Load([]string{file}, dataset.ReadOptions{Evaluation: task != "perplexity"})
 			if err != nil {
 				return err
 			}
