@@ -60,10 +60,18 @@ func TestRowsAreWhatTheWorldWrites(t *testing.T) {
 		}
 		seen[r.Prompt] = true
 	}
-	for _, r := range held {
+	next := demo.TrainRows
+	for i, r := range held {
 		if seen[r.Prompt] {
 			t.Errorf("held-out row %q is trained on", r.Prompt)
 		}
+		for seen[demo.TaskRow(next).Prompt] {
+			next++
+		}
+		if r != demo.TaskRow(next) {
+			t.Fatalf("held-out row %d is %+v, the world writes %+v", i, r, demo.TaskRow(next))
+		}
+		next++
 	}
 }
 
@@ -82,6 +90,28 @@ func TestModelIsSmallAndTokenizerLossless(t *testing.T) {
 		if got := tok.Decode(tok.Encode(r.Prompt+r.Completion, true), true); got != r.Prompt+r.Completion {
 			t.Errorf("%q becomes %q", r.Prompt+r.Completion, got)
 		}
+	}
+}
+
+// TestBaseDoesWhatItWasPretrainedFor lets the base say lists again that its corpus does not hold: what it lacks before
+// tuning is the new task and nothing else.
+func TestBaseDoesWhatItWasPretrainedFor(t *testing.T) {
+	const beyondCorpus = 1 << 20
+	var lines []byte
+	for i := range 100 {
+		line, err := json.Marshal(demo.PretrainingRow(beyondCorpus + i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	files := extract(t)
+	files.HeldOut = filepath.Join(t.TempDir(), "lists.jsonl")
+	if err := os.WriteFile(files.HeldOut, lines, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if r := score(t, files, ""); r.Accuracy() < 0.95 {
+		t.Errorf("%d of %d lists said again, expected at least 95 %%; the first: %+v", r.Correct, r.Total, r.Examples[0])
 	}
 }
 

@@ -22,8 +22,8 @@ type Result struct {
 // Accuracy is Correct / Total.
 func (r *Result) Accuracy() float64 { return float64(r.Correct) / float64(max(r.Total, 1)) }
 
-// answerTokens is room enough for the longest answer of the demo's world and its end.
-const answerTokens = 8
+// answerTokens is room enough for the longest answer of the demo's world, a whole list with its full stop, and its end.
+const answerTokens = longest + 2
 
 // ExactMatch lets a model answer the rows of a file greedily and counts the answers that are right to the letter.
 func ExactMatch(dec *model.Decoder, tok *tokenizer.Tokenizer, path string) (*Result, error) {

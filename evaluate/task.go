@@ -80,7 +80,7 @@ func (t Task) Options(instruction string) ([]string, error) {
 	list := strings.TrimSpace(instruction[at+len(marker):])
 	options := strings.Split(list, "/")
 	for i, o := range options {
-		if t.pattern.FindString(o) != o || slices.Contains(options[:i], o) {
+		if o == "" || t.pattern.FindString(o) != o || slices.Contains(options[:i], o) {
 			return nil, fmt.Errorf("field \"instruction\": options %q after %q: expected different ones of %s, parted by /", list,
 				marker, t.pattern)
 		}

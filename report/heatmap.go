@@ -6,90 +6,90 @@ import (
 	"math"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
-// shades is the number of colours of a heat map.
-const shades = 64
-
 // HeatMap writes a PNG of a table of shares to path: one cell for each row and column, the darker the larger, with its
-// value in percent. values[row][column] lies in 0 to 1.
+// value in percent. values[row][column] lies in 0 to 1; what is 0 or not finite stays empty.
 func HeatMap(path, title string, rows, columns []string, values [][]float64) error {
-	top := 0.0
-	for _, r := range values {
-		for _, v := range r {
-			top = max(top, v)
+	if len(rows) == 0 || len(columns) == 0 || len(values) != len(rows) {
+		return fmt.Errorf("report: %s: got %d rows of values, expected %d, at least 1, with %d columns", path, len(values), len(rows), len(columns))
+	}
+	largest := 0.0
+	for r, row := range values {
+		if len(row) != len(columns) {
+			return fmt.Errorf("report: %s: row %s: got %d values, expected %d", path, rows[r], len(row), len(columns))
 		}
-	}
-	if top == 0 || math.IsNaN(top) {
-		top = 1
-	}
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, "module", "layer"
-	p.Title.Padding = vg.Points(8)
-	heat := plotter.NewHeatMap(grid{values}, blues{})
-	heat.Min, heat.Max = 0, top
-	p.Add(heat)
-	var light, dark plotter.XYLabels
-	for r := range values {
-		for c, v := range values[r] {
-			if v == 0 {
-				continue
+		for _, v := range row {
+			if isShare(v) {
+				largest = max(largest, v)
 			}
-			to := &dark
-			if v > 0.55*top {
-				to = &light
-			}
-			to.XYs = append(to.XYs, plotter.XY{X: float64(c), Y: float64(len(values) - 1 - r)})
-			to.Labels = append(to.Labels, fmt.Sprintf("%.1f %%", 100*v))
 		}
 	}
-	for _, part := range []struct {
-		labels plotter.XYLabels
-		color  color.Color
-	}{{light, color.White}, {dark, color.Black}} {
-		if len(part.labels.Labels) == 0 {
-			continue
-		}
-		text, err := plotter.NewLabels(part.labels)
-		if err != nil {
-			return fmt.Errorf("report: %s: %w", path, err)
-		}
-		for i := range text.TextStyle {
-			text.TextStyle[i].Color, text.TextStyle[i].Font.Size = part.color, vg.Points(9)
-			text.TextStyle[i].XAlign, text.TextStyle[i].YAlign = -0.5, -0.4
-		}
-		p.Add(text)
-	}
+	p := newChart(title, "module", "layer")
+	p.Add(cells{values, largest})
 	p.X.Tick.Marker, p.Y.Tick.Marker = names(columns, false), names(rows, true)
-	width := vg.Length(max(4.5, 1.6+1.2*float64(len(columns)))) * vg.Inch
-	height := vg.Length(1.4+0.26*float64(max(len(rows), 4))) * vg.Inch
+	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
+	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0
 	// The title needs its room whatever the number of columns.
-	width = max(width, vg.Length(len(title))*vg.Points(6.4)+0.6*vg.Inch)
+	width := max(2.5*vg.Inch, (0.8+0.85*vg.Length(len(columns)))*vg.Inch, p.Title.TextStyle.Width(title)+0.4*vg.Inch)
+	height := (0.9 + 0.24*vg.Length(max(len(rows), 3))) * vg.Inch
 	return save(p, path, width, height)
 }
 
-// grid shows values to the plotter, with row 0 at the top.
-type grid struct{ values [][]float64 }
+func isShare(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 
-func (g grid) Dims() (columns, rows int) { return len(g.values[0]), len(g.values) }
-func (g grid) Z(c, r int) float64        { return g.values[len(g.values)-1-r][c] }
-func (g grid) X(c int) float64           { return float64(c) }
-func (g grid) Y(r int) float64           { return float64(r) }
+// cells draws the table, row 0 at the top. The cell of row r and column c has its centre at (c, rows-1-r).
+type cells struct {
+	values  [][]float64
+	largest float64
+}
 
-// blues runs from almost white to dark blue.
-type blues struct{}
+// DataRange implements plot.DataRanger: the axes end where the outermost cells do.
+func (h cells) DataRange() (xMin, xMax, yMin, yMax float64) {
+	return -0.5, float64(len(h.values[0])) - 0.5, -0.5, float64(len(h.values)) - 0.5
+}
 
-// Colors implements palette.Palette.
-func (blues) Colors() []color.Color {
-	out := make([]color.Color, shades)
-	for i := range out {
-		t := float64(i) / (shades - 1)
-		mix := func(from, to float64) uint8 { return uint8(math.Round(from + t*(to-from))) }
-		out[i] = color.RGBA{mix(0xf7, 0x08), mix(0xfb, 0x30), mix(0xff, 0x6b), 0xff}
+// Plot implements plot.Plotter.
+func (h cells) Plot(canvas draw.Canvas, p *plot.Plot) {
+	toX, toY := p.Transforms(&canvas)
+	style := p.X.Tick.Label
+	style.XAlign, style.YAlign, style.Rotation = draw.XCenter, draw.YCenter, 0
+	gap := vg.Points(0.75)
+	for r, row := range h.values {
+		for c, v := range row {
+			x, y := float64(c), float64(len(h.values)-1-r)
+			left, right, bottom, top := toX(x-0.5)+gap, toX(x+0.5)-gap, toY(y-0.5)+gap, toY(y+0.5)-gap
+			part := 0.0
+			if isShare(v) {
+				part = v / h.largest
+			}
+			canvas.FillPolygon(blue(part), []vg.Point{{X: left, Y: bottom}, {X: left, Y: top}, {X: right, Y: top}, {X: right, Y: bottom}})
+			if part == 0 {
+				continue
+			}
+			style.Color = color.Black
+			if part > 0.5 {
+				style.Color = color.White
+			}
+			canvas.FillText(style, vg.Point{X: toX(x), Y: toY(y)}, percent(v))
+		}
 	}
-	return out
+}
+
+// percent writes a share with one decimal; what would round to nothing shows that it is not.
+func percent(share float64) string {
+	if share < 0.0005 {
+		return "<0.1%"
+	}
+	return fmt.Sprintf("%.1f%%", 100*share)
+}
+
+// blue is a colour between almost white for 0 and dark blue for 1.
+func blue(part float64) color.Color {
+	mix := func(from, to float64) uint8 { return uint8(math.Round(from + part*(to-from))) }
+	return color.RGBA{mix(0xf0, 0x08), mix(0xf4, 0x30), mix(0xfa, 0x6b), 0xff}
 }
 
 // names puts words at whole numbers of an axis, the first at the top if reversed.

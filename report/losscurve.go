@@ -1,86 +1,110 @@
-// Package report draws pictures of a run, for people who look rather than read.
 package report
 
 import (
 	"fmt"
 	"image/color"
-	"io"
-	"strconv"
+	"math"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-
-	"smt/durable"
 )
 
-// A Series is one line of a chart: the points (X[i], Y[i]).
+// A Series is one line of a chart: the points (X[i], Y[i]), in ascending order of X.
 type Series struct {
 	Name string
 	X, Y []float64
 }
 
 // palette tells the series of a chart apart, also for people who see few colours.
-var palette = []color.Color{
-	color.RGBA{0x88, 0x88, 0x88, 0xff}, color.RGBA{0x1f, 0x77, 0xb4, 0xff}, color.RGBA{0xd6, 0x27, 0x28, 0xff},
-	color.RGBA{0x2c, 0xa0, 0x2c, 0xff}, color.RGBA{0x94, 0x67, 0xbd, 0xff}, color.RGBA{0xff, 0x7f, 0x0e, 0xff},
+var palette = []color.RGBA{
+	{0x77, 0x77, 0x77, 0xff}, {0x1f, 0x77, 0xb4, 0xff}, {0xd6, 0x27, 0x28, 0xff},
+	{0x2c, 0xa0, 0x2c, 0xff}, {0x94, 0x67, 0xbd, 0xff}, {0xff, 0x7f, 0x0e, 0xff},
 }
 
-// sparsePoints is how few points a series has for each to be marked.
-const sparsePoints = 40
+const (
+	// fewPoints is up to how many points of a series are marked one by one.
+	fewPoints = 40
+	// manyPoints is from how many points on a series is drawn in a pale colour, with its moving mean over it.
+	manyPoints = 100
+)
 
-// LossCurve writes a PNG of losses over steps to path.
+// LossCurve writes a PNG of losses over steps to path. Points that are not finite are left out, and the line is interrupted
+// there: the picture of a run that went wrong shows up to where.
 func LossCurve(path, title string, series []Series) error {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, "step", "loss (nats per supervised token)"
-	p.Title.Padding = vg.Points(8)
-	p.Legend.Top, p.Legend.XOffs, p.Legend.Padding = true, vg.Points(-8), vg.Points(3)
-	p.X.Tick.Marker = plot.TickerFunc(wholeTicks)
+	p := newChart(title, "step", "loss (nats per supervised token)")
+	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs, p.Legend.Padding = true, vg.Points(-8), vg.Points(-6), vg.Points(3)
+	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(true), roundTicks(false)
 	p.X.Padding, p.Y.Padding = vg.Points(4), vg.Points(4)
-	p.Add(plotter.NewGrid())
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xe0}, color.Gray{0xe0}
+	p.Add(grid)
 	for i, s := range series {
-		points := make(plotter.XYs, len(s.X))
-		for j := range points {
-			points[j].X, points[j].Y = s.X[j], s.Y[j]
+		if len(s.X) != len(s.Y) {
+			return fmt.Errorf("report: %s: series %q: got %d steps for %d losses", path, s.Name, len(s.X), len(s.Y))
 		}
-		line, marks, err := plotter.NewLinePoints(points)
-		if err != nil {
-			return fmt.Errorf("report: %s: series %q: %w", path, s.Name, err)
-		}
-		line.Color, line.Width = palette[i%len(palette)], vg.Points(1.5)
-		p.Legend.Add(s.Name, line)
-		p.Add(line)
-		if len(points) <= sparsePoints {
-			marks.Color, marks.Shape, marks.Radius = line.Color, draw.CircleGlyph{}, vg.Points(2.5)
-			p.Add(marks)
+		strong := palette[i%len(palette)]
+		runs := s.finiteRuns()
+		for at, points := range runs {
+			if len(points) >= manyPoints {
+				raw := &plotter.Line{XYs: points, LineStyle: draw.LineStyle{Color: pale(strong), Width: vg.Points(0.6)}}
+				p.Add(raw)
+				points = movingMean(points)
+			}
+			line := &plotter.Line{XYs: points, LineStyle: draw.LineStyle{Color: strong, Width: vg.Points(1.5)}}
+			p.Add(line)
+			if len(s.X) <= fewPoints || len(points) == 1 {
+				p.Add(&plotter.Scatter{XYs: points, GlyphStyle: draw.GlyphStyle{
+					Color: strong, Shape: draw.CircleGlyph{}, Radius: vg.Points(2.2),
+				}})
+			}
+			if at == 0 {
+				p.Legend.Add(s.Name, line)
+			}
 		}
 	}
-	return save(p, path, 9*vg.Inch, 5*vg.Inch)
+	return save(p, path, 8*vg.Inch, 4.2*vg.Inch)
 }
 
-// wholeTicks are the default ticks with labels for whole numbers.
-func wholeTicks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i, t := range ticks {
-		if t.Label != "" {
-			ticks[i].Label = strconv.FormatFloat(t.Value, 'f', -1, 64)
+// finiteRuns splits the series where a point is not finite.
+func (s Series) finiteRuns() []plotter.XYs {
+	var runs []plotter.XYs
+	open := false
+	for i := range s.X {
+		if !isFinite(s.X[i]) || !isFinite(s.Y[i]) {
+			open = false
+			continue
 		}
+		if !open {
+			runs = append(runs, nil)
+			open = true
+		}
+		last := len(runs) - 1
+		runs[last] = append(runs[last], plotter.XY{X: s.X[i], Y: s.Y[i]})
 	}
-	return ticks
+	return runs
 }
 
-// save writes a chart as PNG, all of it or nothing.
-func save(p *plot.Plot, path string, width, height vg.Length) error {
-	png, err := p.WriterTo(width, height, "png")
-	if err != nil {
-		return fmt.Errorf("report: %s: %w", path, err)
+func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// movingMean replaces each point by the mean over a window around it, a twentieth of all points wide. Towards the ends the
+// window becomes narrower, so that it stays symmetric and the curve does not flatten.
+func movingMean(points plotter.XYs) plotter.XYs {
+	sums := make([]float64, len(points)+1)
+	for i, point := range points {
+		sums[i+1] = sums[i] + point.Y
 	}
-	if err := durable.WriteFile(path, func(w io.Writer) error {
-		_, err := png.WriteTo(w)
-		return err
-	}); err != nil {
-		return fmt.Errorf("report: %w", err)
+	means := make(plotter.XYs, len(points))
+	for i, point := range points {
+		reach := min(len(points)/40, i, len(points)-1-i)
+		mean := (sums[i+reach+1] - sums[i-reach]) / float64(2*reach+1)
+		means[i] = plotter.XY{X: point.X, Y: mean}
 	}
-	return nil
+	return means
+}
+
+// pale mixes a colour with white.
+func pale(c color.RGBA) color.RGBA {
+	mix := func(x uint8) uint8 { return uint8(255 - (255-int(x))*35/100) }
+	return color.RGBA{mix(c.R), mix(c.G), mix(c.B), 0xff}
 }

@@ -29,6 +29,9 @@ func main() {
 	}
 }
 
+// tokenizerRows is how many rows of the corpus the tokenizer is learnt from: every word of the world is among them.
+const tokenizerRows = 5000
+
 // generate writes everything to out.
 func generate(out string, texts int, epochs, rate string) error {
 	began := time.Now()
@@ -45,7 +48,7 @@ func generate(out string, texts int, epochs, rate string) error {
 	for i := range texts {
 		row := demo.PretrainingRow(i)
 		rows = append(rows, row)
-		if i < 5000 {
+		if i < tokenizerRows {
 			sample = append(sample, row.Prompt+row.Completion)
 		}
 	}

@@ -9,13 +9,8 @@ import (
 	"smt/device"
 )
 
-// The benchmarks run on all threads of GOMAXPROCS (go test -cpu 1,2 -bench .) and report the rate of the fastest call next
-// to the mean that ns/op is: on a machine with other work the fastest call says more about the code.
-
-// clock is the time that measure counts.
-var clock = func() time.Duration { return time.Since(began) }
-
-var began = time.Now()
+// The benchmarks run on all threads (GOMAXPROCS=1 go test -bench . on one) and report the rate of the fastest call next to
+// the mean that ns/op is: on a machine with other work the fastest call says more about the code.
 
 // measure runs call b.N times; one call does work, in units of which a billion are reported by the second.
 func measure(b *testing.B, work float64, unit string, call func()) {
@@ -23,9 +18,9 @@ func measure(b *testing.B, work float64, unit string, call func()) {
 	call()
 	best := time.Duration(1 << 62)
 	for b.Loop() {
-		start := clock()
+		start := time.Now()
 		call()
-		best = min(best, clock()-start)
+		best = min(best, time.Since(start))
 	}
 	b.ReportMetric(work/float64(best.Nanoseconds()), "best-G"+unit+"/s")
 }
@@ -41,7 +36,6 @@ func random(d *Device, rows, cols int) device.Tensor {
 }
 
 func BenchmarkMatMul(b *testing.B) {
-	d := New()
 	type product struct {
 		name           string
 		m, n, k        int
@@ -61,6 +55,7 @@ func BenchmarkMatMul(b *testing.B) {
 	}
 	for _, p := range list {
 		b.Run(fmt.Sprintf("%s/%dx%dx%d", p.name, p.m, p.n, p.k), func(b *testing.B) {
+			d := New()
 			a, w, c := random(d, p.m, p.k), random(d, p.k, p.n), d.New(p.m, p.n)
 			if p.transA {
 				a = a.Reshape(p.k, p.m)
@@ -80,6 +75,7 @@ func BenchmarkMatMulFrozen(b *testing.B) {
 		w := d.Bind(dtype, n, n, make([]byte, n*n*dtype.Size()))
 		for _, m := range []int{1, 4, 8, n} {
 			b.Run(fmt.Sprintf("%v/%d", dtype, m), func(b *testing.B) {
+				d := New()
 				a, c := random(d, m, n), d.New(m, n)
 				measure(b, 2*n*n*float64(m), "FLOP", func() { d.MatMul(c, a, false, w, true, false) })
 			})
@@ -109,9 +105,11 @@ func BenchmarkAttention(b *testing.B) {
 		work := 2 * pairs * float64(s.heads*s.size)
 		name := fmt.Sprintf("%dx%d/heads%d-%d-%d", s.tokens, s.segment, s.heads, s.kv, s.size)
 		b.Run("forward/"+name, func(b *testing.B) {
+			d := New()
 			measure(b, 2*work, "FLOP", func() { d.Attention(o, lse, q, k, v, segments, a) })
 		})
 		b.Run("backward/"+name, func(b *testing.B) {
+			d := New()
 			measure(b, 5*work, "FLOP", func() { d.AttentionBackward(dq, dk, dv, o, o, lse, q, k, v, segments, a) })
 		})
 	}
@@ -142,12 +140,15 @@ func BenchmarkBlocks(b *testing.B) {
 		work := 2 * tokens * float64(s.count*s.size*s.size)
 		name := fmt.Sprintf("%dx%d", s.count, s.size)
 		b.Run("gradient/"+name, func(b *testing.B) {
+			d := New()
 			measure(b, work, "FLOP", func() { d.BlockGradient(g, y, x, blocks, s.size) })
 		})
 		b.Run("forward/"+name, func(b *testing.B) {
+			d := New()
 			measure(b, work, "FLOP", func() { d.BlockProduct(y, x, g, blocks, s.size, false) })
 		})
 		b.Run("backward/"+name, func(b *testing.B) {
+			d := New()
 			measure(b, work, "FLOP", func() { d.BlockProduct(x, y, g, blocks, s.size, true) })
 		})
 	}
@@ -167,24 +168,27 @@ func BenchmarkRows(b *testing.B) {
 	for _, c := range []struct {
 		name  string
 		bytes int // read and written
-		call  func()
+		call  func(*Device)
 	}{
-		{"Fill", 4 * y.Len(), func() { d.Fill(y, 1) }},
-		{"Combine", 12 * y.Len(), func() { d.Combine(y, x, 0.5, 0.5) }},
-		{"ColumnDot", 8 * y.Len(), func() { d.ColumnDot(dw, x, y) }},
-		{"RMSNorm", 8 * y.Len(), func() { d.RMSNorm(y, rstd, x, w, 1e-5) }},
-		{"RMSNormBackward", 12 * y.Len(), func() { d.RMSNormBackward(y, dw, m, x, w, rstd, false) }},
-		{"Rope", 8 * y.Len(), func() { d.Rope(y, table, positions, false) }},
-		{"SwiGLU", 12 * h.Len(), func() { d.SwiGLU(h, gate, up) }},
-		{"SwiGLUBackward", 20 * h.Len(), func() { d.SwiGLUBackward(dgate, dup, h, gate, up) }},
-		{"CrossEntropy", 8 * logits.Len(), func() { d.CrossEntropy(loss, logits, targets, 0.1) }},
-		{"AdamW", 28 * y.Len(), func() {
+		{"Fill", 4 * y.Len(), func(d *Device) { d.Fill(y, 1) }},
+		{"Combine", 12 * y.Len(), func(d *Device) { d.Combine(y, x, 0.5, 0.5) }},
+		{"ColumnDot", 8 * y.Len(), func(d *Device) { d.ColumnDot(dw, x, y) }},
+		{"RMSNorm", 8 * y.Len(), func(d *Device) { d.RMSNorm(y, rstd, x, w, 1e-5) }},
+		{"RMSNormBackward", 12 * y.Len(), func(d *Device) { d.RMSNormBackward(y, dw, m, x, w, rstd, false) }},
+		{"Rope", 8 * y.Len(), func(d *Device) { d.Rope(y, table, positions, false) }},
+		{"SwiGLU", 12 * h.Len(), func(d *Device) { d.SwiGLU(h, gate, up) }},
+		{"SwiGLUBackward", 20 * h.Len(), func(d *Device) { d.SwiGLUBackward(dgate, dup, h, gate, up) }},
+		{"CrossEntropy", 8 * logits.Len(), func(d *Device) { d.CrossEntropy(loss, logits, targets, 0.1) }},
+		{"AdamW", 28 * y.Len(), func(d *Device) {
 			d.AdamW(y, x, m, v, device.AdamW{LearningRate: 1e-6, Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Step: 9, GradientScale: 1})
 		}},
-		{"SquaredNorm", 4 * y.Len(), func() { d.SquaredNorm(one, x) }},
-		{"BlockSums", 4 * y.Len(), func() { d.BlockSums(sums, x, 64, false) }},
-		{"BlockScores", 4 * y.Len(), func() { d.BlockScores(scores, x, 256, device.MeanAbs, false) }},
+		{"SquaredNorm", 4 * y.Len(), func(d *Device) { d.SquaredNorm(one, x) }},
+		{"BlockSums", 4 * y.Len(), func(d *Device) { d.BlockSums(sums, x, 64, false) }},
+		{"BlockScores", 4 * y.Len(), func(d *Device) { d.BlockScores(scores, x, 256, device.MeanAbs, false) }},
 	} {
-		b.Run(c.name, func(b *testing.B) { measure(b, float64(c.bytes), "B", c.call) })
+		b.Run(c.name, func(b *testing.B) {
+			d := New()
+			measure(b, float64(c.bytes), "B", func() { c.call(d) })
+		})
 	}
 }
