@@ -22,7 +22,7 @@ func describe(s StepInfo) string {
 	if s.Validated {
 		add("val %.4f", s.ValidationLoss)
 	}
-	if s.Training {
+	if s.LearningRate > 0 {
 		add("grad %.3g", s.GradNorm)
 		add("lr %.3g", s.LearningRate)
 	}

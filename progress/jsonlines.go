@@ -26,8 +26,8 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
-// A StepRecord is a [StepInfo] as JSON, in the output and in metrics.jsonl. What is not known is left out.
-type StepRecord struct {
+// A stepRecord is a [StepInfo] as JSON. What is not known is left out.
+type stepRecord struct {
 	Event           string  `json:"event"`
 	Phase           string  `json:"phase"`
 	Step            int     `json:"step"`
@@ -42,9 +42,9 @@ type StepRecord struct {
 	SecondsLeft     Number  `json:"seconds_left,omitempty"`
 }
 
-// Record gives the step the form that [Metrics] keep.
-func (s StepInfo) Record(phase string) StepRecord {
-	record := StepRecord{
+// record gives the step the form that is written.
+func (s StepInfo) record(phase string) stepRecord {
+	record := stepRecord{
 		Event: "step", Phase: phase, Step: s.Step, Epoch: Number(s.Epoch),
 		TokensPerSecond: Number(s.TokensPerSecond), PeakMiB: Number(s.PeakMiB),
 	}
@@ -80,7 +80,7 @@ func (j *jsonLines) Phase(name string, total int) {
 	}{"phase", name, total})
 }
 
-// Step writes a [StepRecord] if one is due.
+// Step writes a [stepRecord] if one is due.
 func (j *jsonLines) Step(s StepInfo) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -88,7 +88,7 @@ func (j *jsonLines) Step(s StepInfo) {
 	if !j.due(s) {
 		return
 	}
-	record := s.Record(j.phase)
+	record := s.record(j.phase)
 	record.Total = j.total
 	if left, ok := j.left(s.Step); ok {
 		record.SecondsLeft = Number(math.Round(left.Seconds()))

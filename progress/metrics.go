@@ -16,17 +16,17 @@ import (
 // maxRecord is the longest line of a metrics file that is read back, in bytes.
 const maxRecord = 1 << 20
 
-// Metrics is a file of JSON objects, one a line, that a run appends to: a [StepRecord] for each step, and whatever else is
-// worth keeping. Its methods may be called by several goroutines.
+// Metrics is a file of JSON objects, one a line, that a run appends to: one for each step, and whatever else is worth
+// keeping. Its methods may be called by several goroutines.
 type Metrics struct {
 	mu   sync.Mutex
 	file *os.File
 }
 
 // OpenMetrics opens the file at path for appending and makes it if it is not there. From a file that is, it first removes
-// what a resumed run will write again: every object whose "step" is above keepThroughStep, everything after the first of
-// these, and lines that are no objects, as a crash may leave one behind. The file changes in one step or not at all.
-// A negative keepThroughStep keeps nothing.
+// what a resumed run will write again: the first object whose "step" is above keepThroughStep or whose "event" is "done",
+// everything after it, and lines that are no objects, as a crash may leave one behind. The file changes in one step or not
+// at all. A negative keepThroughStep keeps nothing.
 func OpenMetrics(path string, keepThroughStep int) (*Metrics, error) {
 	if err := truncateMetrics(path, keepThroughStep); err != nil {
 		return nil, err
@@ -77,12 +77,13 @@ func copyRecords(w io.Writer, r io.Reader, keepThroughStep int) error {
 			return err
 		}
 		var record *struct {
-			Step int `json:"step"`
+			Event string `json:"event"`
+			Step  int    `json:"step"`
 		}
 		if json.Unmarshal(line, &record) != nil || record == nil {
 			continue
 		}
-		if record.Step > keepThroughStep {
+		if record.Step > keepThroughStep || record.Event == "done" {
 			return nil
 		}
 		if _, err := w.Write(line); err != nil {

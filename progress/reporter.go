@@ -1,7 +1,7 @@
 // Package progress tells what a run does, while it does it: to people at a terminal, to log files, and to programs.
 //
 // A run talks to a [Reporter]; [New] chooses which. It also keeps its [Metrics] in a file that can be taken back to an
-// earlier step, and knows the memory of the process ([PeakRSS], [RSS]).
+// earlier step.
 package progress
 
 import (
@@ -33,7 +33,7 @@ type StepInfo struct {
 	Epoch float64
 
 	// Training tells that the following values are known: the mean loss of the supervised tokens in nats, the global
-	// gradient norm before clipping, and the learning rate of the step.
+	// gradient norm before clipping, and the learning rate of the step, which is 0 where nothing is updated.
 	Training                     bool
 	Loss, GradNorm, LearningRate float64
 	// TokensPerSecond is the speed of the step, or 0 if it is not known.

@@ -17,6 +17,7 @@ import (
 	"smt/export"
 	"smt/hub"
 	"smt/model"
+	"smt/progress"
 	"smt/tokenizer"
 )
 
@@ -24,7 +25,7 @@ import (
 type session struct {
 	recipe    config.Recipe
 	reporter  Reporter
-	metrics   *metrics
+	metrics   *progress.Metrics
 	device    device.Device
 	base      *model.Base
 	baseHash  string
@@ -137,7 +138,11 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	}); err != nil {
 		return nil, fmt.Errorf("recipe: %w", err)
 	}
-	s.metrics, err = openMetrics(s.path("metrics.jsonl"), s.state.Step)
+	keep := s.state.Step
+	if keep == 0 {
+		keep = -1
+	}
+	s.metrics, err = progress.OpenMetrics(s.path("metrics.jsonl"), keep)
 	return s, err
 }
 
@@ -264,7 +269,7 @@ func (s *session) limits() model.Limits {
 // close gives back what open took.
 func (s *session) close() {
 	if s.metrics != nil {
-		s.metrics.close()
+		s.metrics.Close()
 	}
 	if s.base != nil {
 		s.base.Close()

@@ -18,7 +18,7 @@ func (s *session) save(st *stage) (string, error) {
 	if st.name == stageWarmup {
 		s.state.Gathered = s.state.StageStep
 	}
-	if err := s.metrics.sync(); err != nil {
+	if err := s.metrics.Sync(); err != nil {
 		return "", err
 	}
 	path, err := checkpoint.Save(s.path("checkpoints"), s.state.Step, s.state, s.device, st.stateTensors(), s.recipe.SaveTotalLimit)

@@ -78,14 +78,14 @@ func (s *session) log(st *stage, e Step) error {
 	e.Event, e.Stage, e.Step, e.StageStep, e.StageSteps = "step", st.name, s.state.Step, s.state.StageStep, st.steps
 	e.TokensPerSec, e.PeakRSS = float64(e.Tokens)/e.Seconds, memory.PeakRSS()
 	s.reporter.Step(e)
-	return s.metrics.write(e)
+	return s.metrics.Append(e)
 }
 
 // logValidation tells of a validation loss.
 func (s *session) logValidation(v Validation) error {
 	v.Event, v.Step = "eval", s.state.Step
 	s.reporter.Validation(v)
-	return s.metrics.write(v)
+	return s.metrics.Append(v)
 }
 
 // finish writes the curve and the summary.
@@ -106,5 +106,5 @@ func (s *session) finish() (*Summary, error) {
 	if err := report.LossCurve(s.path("loss.png"), fmt.Sprintf("%s: loss per supervised token", s.recipe.FinetuningType), series); err != nil {
 		return nil, err
 	}
-	return sum, errors.Join(s.metrics.write(sum), s.metrics.sync())
+	return sum, errors.Join(s.metrics.Append(sum), s.metrics.Sync())
 }
