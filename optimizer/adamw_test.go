@@ -1,0 +1,128 @@
+package optimizer_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"smt/device"
+	"smt/device/reference"
+	"smt/model/modeltest"
+	"smt/optimizer"
+)
+
+// filled makes a tensor of random values.
+func filled(dev device.Device, rows, cols int, next func() float64) device.Tensor {
+	t := dev.New(rows, cols)
+	values := make([]float64, t.Len())
+	for i := range values {
+		values[i] = next()
+	}
+	dev.Write(t, values)
+	return t
+}
+
+func read(dev device.Device, t device.Tensor) []float64 {
+	values := make([]float64, t.Len())
+	dev.Read(t, values)
+	return values
+}
+
+// TestStepFollowsTheFormula compares six steps over two tensors with AdamW written out for one number at a time, with
+// clipping at work in some steps and not in others.
+func TestStepFollowsTheFormula(t *testing.T) {
+	dev, next := reference.New(), modeltest.Source(3)
+	values := []device.Tensor{filled(dev, 2, 3, next), filled(dev, 1, 4, next)}
+	grads := []device.Tensor{dev.New(2, 3), dev.New(1, 4)}
+	o := optimizer.New(dev, []optimizer.Tensor{{Name: "a", Value: values[0], Grad: grads[0]}, {Name: "b", Value: values[1], Grad: grads[1]}})
+	o.Beta1, o.Beta2, o.Epsilon, o.WeightDecay, o.MaxNorm = 0.8, 0.95, 1e-6, 0.1, 2
+
+	p := append(read(dev, values[0]), read(dev, values[1])...)
+	m, v := make([]float64, len(p)), make([]float64, len(p))
+	clipped := 0
+	for step := 1; step <= 6; step++ {
+		g, norm := make([]float64, len(p)), 0.0
+		for i := range g {
+			g[i] = next() * float64(step%3) / 2.5
+			norm += g[i] * g[i]
+		}
+		norm = math.Sqrt(norm)
+		scale := 1.0
+		if norm > 2 {
+			scale = 2 / (norm + 1e-6)
+			clipped++
+		}
+		rate := 0.1 / float64(step)
+		for i := range p {
+			s := g[i] * scale
+			m[i], v[i] = 0.8*m[i]+0.2*s, 0.95*v[i]+0.05*s*s
+			p[i] -= rate * 0.1 * p[i]
+			p[i] -= rate * (m[i] / (1 - math.Pow(0.8, float64(step)))) / (math.Sqrt(v[i]/(1-math.Pow(0.95, float64(step)))) + 1e-6)
+		}
+		dev.Write(grads[0], g[:6])
+		dev.Write(grads[1], g[6:])
+		got, err := o.Step(rate)
+		if err != nil || math.Abs(got-norm) > 1e-12 {
+			t.Fatalf("step %d: norm %g (%v), expected %g", step, got, err, norm)
+		}
+		for i, x := range append(read(dev, values[0]), read(dev, values[1])...) {
+			if math.Abs(x-p[i]) > 1e-12 {
+				t.Fatalf("step %d: value %d: got %.15g, expected %.15g", step, i, x, p[i])
+			}
+		}
+		if o.GradientNorm() != 0 {
+			t.Fatalf("step %d: the gradients were not cleared", step)
+		}
+	}
+	if clipped == 0 || clipped == 6 || o.Steps() != 6 {
+		t.Errorf("%d of %d steps were clipped: the test needs both kinds", clipped, o.Steps())
+	}
+}
+
+// TestStepsContinue makes a second optimizer of the state of a first one: both go on alike.
+func TestStepsContinue(t *testing.T) {
+	dev, next := reference.New(), modeltest.Source(5)
+	first := optimizer.Tensor{Value: filled(dev, 3, 3, next), Grad: filled(dev, 3, 3, next), Moment1: dev.New(3, 3), Moment2: dev.New(3, 3)}
+	a := optimizer.New(dev, []optimizer.Tensor{first})
+	if _, err := a.Step(0.01); err != nil {
+		t.Fatal(err)
+	}
+	copied := optimizer.Tensor{Value: dev.New(3, 3), Grad: dev.New(3, 3), Moment1: dev.New(3, 3), Moment2: dev.New(3, 3)}
+	dev.Write(copied.Value, read(dev, first.Value))
+	dev.Write(copied.Moment1, read(dev, first.Moment1))
+	dev.Write(copied.Moment2, read(dev, first.Moment2))
+	b := optimizer.New(dev, []optimizer.Tensor{copied})
+	b.SetSteps(a.Steps())
+	gradient := read(dev, filled(dev, 3, 3, next))
+	for _, o := range []*optimizer.AdamW{a, b} {
+		dev.Write(o.Tensors()[0].Grad, gradient)
+		if _, err := o.Step(0.01); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, x := range read(dev, first.Value) {
+		if got := read(dev, copied.Value)[i]; got != x {
+			t.Errorf("value %d: got %g after going on, expected %g", i, got, x)
+		}
+	}
+}
+
+func TestNotFiniteChangesNothing(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		dev, next := reference.New(), modeltest.Source(7)
+		x := optimizer.Tensor{Value: filled(dev, 2, 2, next), Grad: filled(dev, 2, 2, next)}
+		o := optimizer.New(dev, []optimizer.Tensor{x})
+		dev.Write(x.Grad, []float64{1, 2, bad, 3})
+		before := read(dev, x.Value)
+		_, err := o.Step(0.1)
+		var notFinite optimizer.ErrNotFinite
+		if !errors.As(err, &notFinite) || o.Steps() != 0 {
+			t.Errorf("gradient %g: error %v after %d steps, expected ErrNotFinite and no step", bad, err, o.Steps())
+		}
+		for i, v := range read(dev, x.Value) {
+			if v != before[i] {
+				t.Errorf("gradient %g: value %d changed", bad, i)
+			}
+		}
+	}
+}
