@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"slices"
 	"unicode/utf8"
 
@@ -157,7 +158,8 @@ func compose(in []formed) []formed {
 	return out
 }
 
-// composite returns the character that a and b compose to.
+// composite returns the character that a and b compose to. The tables of x/text look up only the lower 16 bits of each, so
+// that U+10041 and an acute accent would become Á: what a composite decomposes to tells whether it is one.
 func composite(a, b rune) (rune, bool) {
 	if b < 0x300 || isInert(a) || isInert(b) {
 		return 0, false
@@ -167,5 +169,9 @@ func composite(a, b rune) (rune, bool) {
 	var joined [32]byte
 	both := norm.NFC.Append(joined[:0], pair...)
 	r, size := utf8.DecodeRune(both)
-	return r, size == len(both)
+	if size != len(both) {
+		return 0, false
+	}
+	var apart, back [32]byte
+	return r, bytes.Equal(norm.NFD.Append(apart[:0], both...), norm.NFD.Append(back[:0], pair...))
 }

@@ -47,7 +47,7 @@ def compare(binary, directory, inputs, check_offsets, seed):
     def report(kind, *what):
         wrong[kind] += 1
         if wrong[kind] <= 3:
-            print(f"  {kind}:", *what)
+            print(f"  {kind}:", *(str(w)[:300] for w in what))
 
     tokens = 0
     for i, raw in enumerate(inputs):

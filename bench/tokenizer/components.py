@@ -78,7 +78,7 @@ def cases(seed, count):
     ]):
         yield f"normalizer-{i}", spec(BYTES, normalizer=normalizer), some, False
     simple = [{"type": "Digits", "individual_digits": True}, {"type": "Digits", "individual_digits": False}, {"type": "Whitespace"},
-              {"type": "WhitespaceSplit"}, {"type": "Punctuation"}, {"type": "ByteLevel", "add_prefix_space": True}]
+              {"type": "WhitespaceSplit"}, {"type": "Punctuation"}, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}]
     for i, pre in enumerate(simple):
         yield f"pre-tokenizer-{i}", spec(WORDS, pre_tokenizer=pre), some + every, True
     for behavior in BEHAVIORS:
@@ -116,6 +116,6 @@ def cases(seed, count):
         yield f"added-{i}", spec(BYTES, added_tokens=tokens, normalizer=normalizer), inputs, normalizer is None
     fallback = {"type": "ByteFallback"}
     strip = {"type": "Strip", "content": "A", "start": 2, "stop": 0}
-    for i, decoder in enumerate([fallback, {"type": "Fuse"}, {"type": "Sequence", "decoders": [fallback, {"type": "Fuse"}, strip]}, strip, {"type": "ByteLevel"},
+    for i, decoder in enumerate([fallback, {"type": "Fuse"}, {"type": "Sequence", "decoders": [fallback, {"type": "Fuse"}, strip]}, strip, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True},
                                  {"type": "Replace", "pattern": {"String": "<"}, "content": "!"}, {"type": "Replace", "pattern": {"Regex": "0x[0-9A]"}, "content": "!"}]):
         yield f"decoder-{i}", spec(BYTES, decoder=decoder), short, True
