@@ -1,6 +1,9 @@
 package recipe
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"time"
@@ -82,6 +85,28 @@ func (d *Data) read(files []string, tok *tokenizer.Tokenizer) (*dataset.Set, err
 		d.Longest = max(d.Longest, len(set.Examples[i].IDs))
 	}
 	return set, nil
+}
+
+// digest is the SHA-256 of all token ids and labels, in order: a run goes on only with the rows it began with.
+func (d *Data) digest() string {
+	h := sha256.New()
+	var buffer []byte
+	for _, set := range []*dataset.Set{d.Train, d.Validation} {
+		if set == nil {
+			continue
+		}
+		buffer = binary.LittleEndian.AppendUint64(buffer[:0], uint64(len(set.Examples)))
+		for _, e := range set.Examples {
+			buffer = binary.LittleEndian.AppendUint64(buffer, uint64(len(e.IDs)))
+			for i, id := range e.IDs {
+				buffer = binary.LittleEndian.AppendUint32(buffer, uint32(id))
+				buffer = binary.LittleEndian.AppendUint32(buffer, uint32(e.Labels[i]))
+			}
+			h.Write(buffer)
+			buffer = buffer[:0]
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ReadOptions are the recipe's words about files. The recipe maps our field names to the files', the dataset the other way.

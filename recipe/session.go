@@ -48,6 +48,7 @@ type session struct {
 type state struct {
 	Recipe     string  `json:"recipe_hash"`
 	Base       string  `json:"base_sha256"`
+	Data       string  `json:"data_sha256"`
 	Stage      string  `json:"stage"`
 	StageStep  int     `json:"stage_step"` // steps of the stage that are done
 	Step       int     `json:"step"`       // steps of the run that are done
@@ -128,7 +129,7 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if s.loader.BatchesPerEpoch(0) == 0 {
 		return nil, fmt.Errorf("recipe: the dataset holds no row to train on")
 	}
-	s.state = state{Recipe: recipeHash(r), Base: s.baseHash}
+	s.state = state{Recipe: recipeHash(r), Base: s.baseHash, Data: s.data.digest()}
 	if err := s.findCheckpoint(); err != nil {
 		return nil, err
 	}
@@ -250,7 +251,10 @@ func (s *session) findCheckpoint() error {
 		return fmt.Errorf("recipe: %s was made from another base model (sha256 %.12s..., this one is %.12s...)", s.resume, s.state.Base, mine.Base)
 	}
 	if s.state.Recipe != mine.Recipe {
-		return fmt.Errorf("recipe: %s was made with another recipe or other data: the run would not be the same; start anew, or give the recipe that is saved in %s", s.resume, s.path("recipe.yaml"))
+		return fmt.Errorf("recipe: %s was made with another recipe: the run would not be the same; start anew, or give the recipe that is saved in %s", s.resume, s.path("recipe.yaml"))
+	}
+	if s.state.Data != mine.Data {
+		return fmt.Errorf("recipe: %s was made with other rows: the files, or how they become tokens, have changed since; start anew, or give the rows it was made with", s.resume)
 	}
 	s.reporter.Note("going on from %s, after step %d", s.resume, s.state.Step)
 	return nil

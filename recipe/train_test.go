@@ -340,6 +340,48 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	}
 }
 
+// TestResumeRefusesAnotherRun changes the recipe, a row, or the base between the two halves of a run.
+func TestResumeRefusesAnotherRun(t *testing.T) {
+	modelDir, data := workspace(t)
+	out := t.TempDir()
+	train(t, recipeOf(t, modelDir, data, out, "save_steps=4"))
+	resume := func(settings ...string) error {
+		settings = append(settings, "resume_from_checkpoint=auto", "save_steps=4")
+		_, err := recipe.Train(context.Background(), recipeOf(t, modelDir, data, out, settings...), &recorder{})
+		return err
+	}
+	if err := resume("learning_rate=0.03"); err == nil || !strings.Contains(err.Error(), "another recipe") {
+		t.Errorf("another learning rate: %v", err)
+	}
+	if err := resume(); err != nil {
+		t.Errorf("the same run: %v", err)
+	}
+	rows, err := os.ReadFile(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(data, []byte(strings.Replace(string(rows), "aaa", "aab", 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := resume(); err == nil || !strings.Contains(err.Error(), "other rows") {
+		t.Errorf("another row: %v", err)
+	}
+	if err := os.WriteFile(data, rows, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	weights, err := os.ReadFile(filepath.Join(modelDir, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights[len(weights)-1] ^= 1
+	if err := os.WriteFile(filepath.Join(modelDir, "model.safetensors"), weights, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := resume(); err == nil || !strings.Contains(err.Error(), "another base model") {
+		t.Errorf("another base: %v", err)
+	}
+}
+
 func TestGuardNamesStepAndRows(t *testing.T) {
 	modelDir, data := workspace(t)
 	_, err := recipe.Train(context.Background(), recipeOf(t, modelDir, data, t.TempDir(), "finetuning_type=full", "learning_rate=1e30", "max_grad_norm=0"), &recorder{})

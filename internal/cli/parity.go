@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,9 @@ import (
 	"smt/parity"
 	"smt/recipe"
 )
+
+// parameterRows is how many parameters the table shows, those with the largest differences first.
+const parameterRows = 30
 
 // newParity is smt parity.
 func newParity() *cobra.Command {
@@ -65,10 +70,13 @@ there is repeated and its selections, scores, losses and tuned weights are compa
 				result, worst = r, r.Worst()
 				if format != "json" {
 					rows := [][]string{{"logits, largest difference", fmt.Sprintf("%.3g", r.LogitsMaxAbs)}, {"loss", fmt.Sprintf("%.3g", r.LossAbs)}}
-					for _, p := range r.Parameters {
+					largest := slices.SortedStableFunc(slices.Values(r.Parameters), func(a, b parity.Gradient) int { return cmp.Compare(b.RelL2, a.RelL2) })
+					for _, p := range largest[:min(len(largest), parameterRows)] {
 						rows = append(rows, []string{p.Name, fmt.Sprintf("%.3g", p.RelL2)})
 					}
-					rows = append(rows, []string{"worst: " + r.WorstParameter, fmt.Sprintf("%.3g", r.GradMaxRelL2)})
+					if rest := len(largest) - parameterRows; rest > 0 {
+						rows = append(rows, []string{fmt.Sprintf("%d more parameters", rest), fmt.Sprintf("<= %.3g", largest[parameterRows].RelL2)})
+					}
 					w.Table(reference+" on "+dev.Name(), []string{"compared (gradients: relative L2)", "difference"}, rows)
 				}
 			}
