@@ -2,8 +2,10 @@ package recipe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -42,6 +44,7 @@ type session struct {
 	resume  string // checkpoint to go on from, or empty
 	summary Summary
 	unlock  func()
+	made    bool // the run made its output directory
 }
 
 // state is what a checkpoint says besides tensors.
@@ -174,6 +177,8 @@ func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err err
 // openOutput makes and locks the output directory, saves the resolved recipe there, and refuses to mix two runs.
 func (s *session) openOutput() error {
 	r := s.recipe
+	_, err := os.Stat(r.OutputDir)
+	s.made = errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(r.OutputDir, 0o777); err != nil {
 		return fmt.Errorf("recipe: output_dir: %w", err)
 	}
@@ -280,5 +285,8 @@ func (s *session) close() {
 	}
 	if s.unlock != nil {
 		s.unlock()
+	}
+	if s.made {
+		os.Remove(s.recipe.OutputDir) // which fails, as it should, unless the run came to nothing and left it empty
 	}
 }
