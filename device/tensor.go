@@ -14,9 +14,11 @@ const (
 	BF16
 	// Index holds int32 values: token ids, positions, row numbers.
 	Index
+	// Int8 is a frozen weight in 8-bit integers with scales: what [Quantizer] makes.
+	Int8
 )
 
-// Size is the bytes of one stored element; 0 for Float, whose width is the device's own.
+// Size is the bytes of one stored element; 0 for Float and Int8, whose form is the device's own.
 func (d DType) Size() int {
 	switch d {
 	case F32, Index:
@@ -39,6 +41,8 @@ func (d DType) String() string {
 		return "BF16"
 	case Index:
 		return "index"
+	case Int8:
+		return "I8"
 	}
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }
