@@ -26,6 +26,7 @@ type StepOptions struct {
 	Steps, Warmup int
 	Share         float64 // of all parameters that are trained; 0: 0.005 for smt, 0.0084 for lora and dora
 	Checkpointing bool
+	Precision     model.Precision // "" is float32
 }
 
 // A StepResult is what one JSON line tells. Memory is resident memory of the process, in MiB.
@@ -74,7 +75,10 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &StepResult{Method: o.Method, Config: o.Config, Precision: "float32", Kernels: dev.Name(), Threads: runtime.GOMAXPROCS(0),
+	if o.Precision == "" {
+		o.Precision = model.Float32
+	}
+	r := &StepResult{Method: o.Method, Config: o.Config, Precision: string(o.Precision), Kernels: dev.Name(), Threads: runtime.GOMAXPROCS(0),
 		Seq: o.Seq, Batch: o.Batch, Params: c.Params()}
 	debug.FreeOSMemory()
 	r.RSSBefore = memory.RSS()
@@ -99,6 +103,9 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 		}
 	}
 	in.SetRows(rows, labels)
+	if err := r.quantize(dec, &in, o); err != nil {
+		return nil, err
+	}
 	dec.Prepare(model.Limits{Tokens: tokens, Supervised: len(in.Targets), Positions: o.Seq, Backward: true, Checkpointing: o.Checkpointing})
 	timer := dec.Time()
 	for s := range o.Warmup + o.Steps {
@@ -131,6 +138,19 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 	r.Delta = r.PeakRSS - r.RSSBefore
 	r.Forward, r.Backward, r.Update = round(r.Forward), round(r.Backward), round(r.Update)
 	return r, nil
+}
+
+// quantize makes the 8-bit copies that the precision asks for, with 1 % of the input channels in float32.
+func (r *StepResult) quantize(dec *model.Decoder, in *model.Input, o StepOptions) error {
+	var outliers [][]int32
+	if o.Precision == model.Int8 {
+		dec.Prepare(model.Limits{Tokens: len(in.IDs), Supervised: len(in.Targets), Positions: o.Seq})
+		var err error
+		if outliers, err = dec.OutlierColumns([]*model.Input{in}, 0.01); err != nil {
+			return err
+		}
+	}
+	return dec.SetPrecision(o.Precision, outliers)
 }
 
 // weights opens a model directory, or makes random weights for S, M or L.

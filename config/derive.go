@@ -67,6 +67,9 @@ func (r *Recipe) noteUnused(notices *Notices) {
 	if r.FinetuningType == SMT && r.WarmupUpdate == "none" {
 		unused("warmup_learning_rate", "with warmup_update none")
 	}
+	if r.Precision != "int8" {
+		unused("int8_outlier_ratio", "with precision "+r.Precision)
+	}
 	if r.MaxSteps > 0 {
 		unused("num_train_epochs", "beside max_steps")
 	}

@@ -30,10 +30,7 @@ func Attach(dev device.Device, dec *model.Decoder, a *export.LowRank, train bool
 			return nil, fmt.Errorf("lowrank: adapter matrix %q: the sizes of A (%d) and B (%d) do not fit rank %d and a layer of [%d, %d]",
 				m.Name, len(m.A), len(m.B), a.Rank, slot.Out, slot.In)
 		}
-		l := Layer{Name: m.Name, Slot: slot, LoRA: &LoRA{Device: dev, Scale: a.Scale(), Frozen: Frozen{Weight: slot.Base.Weight.Value}}}
-		if slot.Base.Bias != nil {
-			l.Bias = slot.Base.Bias.Value
-		}
+		l := Layer{Name: m.Name, Slot: slot, LoRA: &LoRA{Device: dev, Base: slot.Base, Scale: a.Scale()}}
 		l.A, l.B = written(dev, a.Rank, slot.In, m.A), written(dev, slot.Out, a.Rank, m.B)
 		if train {
 			l.GradA, l.GradB = dev.New(a.Rank, slot.In), dev.New(slot.Out, a.Rank)

@@ -46,10 +46,10 @@ func (d *DoRA) norms() {
 	d.stale = false
 	dev := d.Device
 	if !d.merged.Valid() {
-		d.merged = dev.New(d.Weight.Rows, d.Weight.Cols)
+		d.merged = dev.New(d.Base.Weight.Rows, d.Base.Weight.Cols)
 	}
 	d.Delta(d.merged)
-	dev.Combine(d.merged, d.Weight, 1, 1)
+	dev.Combine(d.merged, d.Base.Weight.Value, 1, 1)
 	dev.RowSquares(d.squares, d.merged)
 	dev.Read(d.squares, d.host)
 	dev.Read(d.Magnitude, d.magnitude)
@@ -69,11 +69,11 @@ func (d *DoRA) Forward(y, x device.Tensor) {
 		d.pre, d.scaled = dev.New(x.Rows, y.Cols), dev.New(x.Rows, y.Cols)
 	}
 	pre := d.pre.Slice(0, x.Rows)
-	dev.MatMul(pre, x, false, d.Weight, true, false)
+	d.Base.Product(pre, x)
 	dev.MatMul(pre, d.project(x), false, d.B, true, true)
 	dev.ScaleColumns(y, pre, d.ratio, false)
-	if d.Bias.Valid() {
-		dev.AddRow(y, d.Bias)
+	if d.Base.Bias != nil {
+		dev.AddRow(y, d.Base.Bias.Value)
 	}
 }
 
@@ -88,7 +88,7 @@ func (d *DoRA) Backward(dx, dy, x device.Tensor, add bool) {
 	scaled := d.scaled.Slice(0, dy.Rows)
 	dev.ScaleColumns(scaled, dy, d.ratio, false)
 	if dx.Valid() {
-		dev.MatMul(dx, scaled, false, d.Weight, false, add)
+		d.Base.Backward(dx, scaled, device.Tensor{}, add)
 	}
 	d.factorsBackward(dx, scaled, x)
 }
@@ -96,8 +96,8 @@ func (d *DoRA) Backward(dx, dy, x device.Tensor, add bool) {
 // MergedRows calls row with each row j of m_j/n_j·(W + s·B A), the weight that merging writes.
 func (d *DoRA) MergedRows(row func(j int, values []float64) error) error {
 	d.norms()
-	values := make([]float64, d.Weight.Cols)
-	ratio := make([]float64, d.Weight.Rows)
+	values := make([]float64, d.Base.Weight.Cols)
+	ratio := make([]float64, d.Base.Weight.Rows)
 	d.Device.Read(d.ratio, ratio)
 	for j, r := range ratio {
 		if math.IsNaN(r) || math.IsInf(r, 0) {

@@ -8,6 +8,7 @@ import (
 	"smt/device"
 	"smt/device/reference"
 	"smt/lowrank"
+	"smt/model"
 	"smt/model/modeltest"
 )
 
@@ -39,7 +40,9 @@ type linear interface {
 // adapters makes a LoRA and a DoRA that share random factors, and a random weight with a bias.
 func adapters(dev device.Device, seed uint64) (*lowrank.LoRA, *lowrank.DoRA) {
 	next := modeltest.Source(seed)
-	l := lowrank.LoRA{Device: dev, Scale: 1.5, Frozen: lowrank.Frozen{Weight: filled(dev, out, in, next), Bias: filled(dev, 1, out, next)},
+	base := &model.Dense{Device: dev, Weight: &model.Parameter{Rows: out, Cols: in, Value: filled(dev, out, in, next)},
+		Bias: &model.Parameter{Rows: 1, Cols: out, Value: filled(dev, 1, out, next)}}
+	l := lowrank.LoRA{Device: dev, Scale: 1.5, Base: base,
 		Factors: lowrank.Factors{A: filled(dev, rank, in, next), B: filled(dev, out, rank, next), GradA: dev.New(rank, in), GradB: dev.New(out, rank)}}
 	return &l, lowrank.NewDoRA(l, filled(dev, 1, out, next), dev.New(1, out))
 }
@@ -106,7 +109,7 @@ func TestMagnitudeGradient(t *testing.T) {
 	dora.Forward(y, x)
 	dora.Backward(device.Tensor{}, dy, x, false)
 	results, upstream := read(dev, y), read(dev, dy)
-	bias, magnitude := read(dev, dora.Bias), read(dev, dora.Magnitude)
+	bias, magnitude := read(dev, dora.Base.Bias.Value), read(dev, dora.Magnitude)
 	for j, got := range read(dev, dora.GradMagnitude) {
 		want := 0.0
 		for i := j; i < tokens*out; i += out {
@@ -131,7 +134,7 @@ func TestMergedIsTheSameLayer(t *testing.T) {
 	dev.Write(identity, ones)
 	delta := dev.New(out, in)
 	lora.Delta(delta)
-	dev.Combine(delta, lora.Weight, 1, 1)
+	dev.Combine(delta, lora.Base.Weight.Value, 1, 1)
 	merged := map[string][]float64{"lora": read(dev, delta)}
 	if err := dora.MergedRows(func(_ int, values []float64) error {
 		merged["dora"] = append(merged["dora"], values...)
@@ -141,7 +144,7 @@ func TestMergedIsTheSameLayer(t *testing.T) {
 	}
 	for name, layer := range map[string]linear{"lora": lora, "dora": dora} {
 		layer.Forward(y, identity)
-		got, bias := read(dev, y), read(dev, lora.Bias)
+		got, bias := read(dev, y), read(dev, lora.Base.Bias.Value)
 		for j := range out {
 			for i := range in {
 				if want := merged[name][j*in+i] + bias[j]; math.Abs(got[i*out+j]-want) > 1e-12 {
@@ -186,7 +189,7 @@ func TestNormsFollowChanges(t *testing.T) {
 func TestZeroRow(t *testing.T) {
 	dev := reference.New()
 	_, dora := adapters(dev, 51)
-	dev.Fill(dora.Weight, 0)
+	dev.Fill(dora.Base.Weight.Value, 0)
 	dev.Fill(dora.B, 0)
 	dora.Changed()
 	if err := dora.MergedRows(func(int, []float64) error { return fmt.Errorf("got a row") }); err == nil {

@@ -4,10 +4,8 @@ package lowrank
 
 import (
 	"smt/device"
+	"smt/model"
 )
-
-// A Frozen is the weight that an adapter lies on: W [out, in] and a bias [1, out], which may be absent.
-type Frozen struct{ Weight, Bias device.Tensor }
 
 // Factors are the trained matrices of an adapter and their gradients, which are absent when it does not learn.
 type Factors struct {
@@ -18,7 +16,7 @@ type Factors struct {
 // LoRA is y = x Wᵀ + bias + s·(x Aᵀ) Bᵀ.
 type LoRA struct {
 	Device device.Device
-	Frozen
+	Base   *model.Dense
 	Factors
 	Scale float64 // s = alpha/r
 
@@ -27,10 +25,7 @@ type LoRA struct {
 
 // Forward sets y [T, out] from x [T, in].
 func (l *LoRA) Forward(y, x device.Tensor) {
-	l.Device.MatMul(y, x, false, l.Weight, true, false)
-	if l.Bias.Valid() {
-		l.Device.AddRow(y, l.Bias)
-	}
+	l.Base.Forward(y, x)
 	l.Device.MatMul(y, l.project(x), false, l.B, true, true)
 }
 
@@ -48,7 +43,7 @@ func (l *LoRA) project(x device.Tensor) device.Tensor {
 // Backward computes dB += dyᵀ (s·x Aᵀ); du = s·dy B; dA += duᵀ x; dX (+)= dy W + du A.
 func (l *LoRA) Backward(dx, dy, x device.Tensor, add bool) {
 	if dx.Valid() {
-		l.Device.MatMul(dx, dy, false, l.Weight, false, add)
+		l.Base.Backward(dx, dy, device.Tensor{}, add)
 	}
 	l.factorsBackward(dx, dy, x)
 }

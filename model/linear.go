@@ -19,11 +19,23 @@ type Dense struct {
 	Device device.Device
 	Weight *Parameter // [out, in]
 	Bias   *Parameter // [1, out] or nil
+
+	quantized        device.Tensor // 8-bit copy of the weight for the backward pass, if there is one: see SetPrecision
+	quantizedForward bool          // and for the forward pass
+}
+
+// Product sets y = x Wᵀ.
+func (l *Dense) Product(y, x device.Tensor) {
+	w := l.Weight.Value
+	if l.quantizedForward {
+		w = l.quantized
+	}
+	l.Device.MatMul(y, x, false, w, true, false)
 }
 
 // Forward sets y = x Wᵀ + bias.
 func (l *Dense) Forward(y, x device.Tensor) {
-	l.Device.MatMul(y, x, false, l.Weight.Value, true, false)
+	l.Product(y, x)
 	if l.Bias != nil {
 		l.Device.AddRow(y, l.Bias.Value)
 	}
@@ -38,7 +50,11 @@ func (l *Dense) Backward(dx, dy, x device.Tensor, add bool) {
 		l.Device.ColumnDot(l.Bias.Grad, dy, device.Tensor{})
 	}
 	if dx.Valid() {
-		l.Device.MatMul(dx, dy, false, l.Weight.Value, false, add)
+		w := l.Weight.Value
+		if l.quantized.Valid() {
+			w = l.quantized
+		}
+		l.Device.MatMul(dx, dy, false, w, false, add)
 	}
 }
 

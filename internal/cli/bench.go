@@ -46,6 +46,7 @@ medium one, and the shape of Llama-3.2-1B, with random weights; a model director
 	f.IntVar(&o.Steps, "steps", 6, "steps to time")
 	f.IntVar(&o.Warmup, "warmup", 2, "steps before them")
 	f.Float64Var(&o.Share, "budget", 0, "share of all parameters that is trained; 0: 0.005 for smt, 0.0084 for lora and dora")
+	f.StringVar((*string)(&o.Precision), "precision", "float32", "float32, int8_backward or int8")
 	f.BoolVar(&o.Checkpointing, "gradient_checkpointing", false, "recompute activations to save memory")
 	f.IntVar(&threads, "threads", 0, "cores to use; 0: all")
 	cmd.SetFlagErrorFunc(flagError)
