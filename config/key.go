@@ -187,8 +187,8 @@ func (k Key) orAuto() string {
 	return ""
 }
 
-// takesAuto reports whether "auto" may stand for the default of a key that is no string. For the block size, 0 means the
-// same.
+// takesAuto reports whether "auto" may stand for the default of a key that is no string. For the block size and the
+// warm-up, 0 means the same.
 func (k Key) takesAuto() bool {
-	return k.Default == "auto" && k.Kind != String || k.Name == "block_size"
+	return k.Default == "auto" && k.Kind != String || k.Name == "block_size" || k.Name == "warmup_full_steps"
 }

@@ -116,8 +116,9 @@ type Recipe struct {
 	// Seed decides the order of the rows and all random numbers.
 	Seed int64 `key:"seed" default:"42" range:"[0,inf)" help:"seed of order and random numbers"`
 
-	// WarmupFullSteps is the length of the phase that gathers gradients, in optimizer steps.
-	WarmupFullSteps int `group:"smt" key:"warmup_full_steps" default:"100" range:"[1,inf)" help:"steps that gather gradients before blocks are selected"`
+	// WarmupFullSteps is the length of the phase that gathers gradients, in optimizer steps. 0 follows from the length of the
+	// run (see [smt/sparse.WarmupSteps]).
+	WarmupFullSteps int `group:"smt" key:"warmup_full_steps" default:"0" range:"[0,inf)" help:"steps that gather gradients before blocks are selected; 0 or auto: an eighth of the tuning steps, 8 to 100"`
 	// WarmupUpdate says what these steps do to the weights: nothing, full fine-tuning that is undone after the selection,
 	// or full fine-tuning that stays, as in the authors' code.
 	WarmupUpdate string `key:"warmup_update" default:"none" choices:"none|rollback|keep" help:"what the warm-up does to the weights"`

@@ -68,7 +68,6 @@ type Method struct {
 	Block    int
 	Blocks   int
 	Update   sparse.Update
-	Warmup   bool
 	Sequence int // mean row length, for attention's work
 	Width    int // bytes of a Float on the device
 }
@@ -128,7 +127,7 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 		}
 	}
 	p.TuningPeak = p.Passes + p.Trained + p.Adam
-	if m.Name == "smt" && m.Warmup {
+	if m.Name == "smt" {
 		if p.WarmupPasses, err = passes(m.Update.Trains()); err != nil {
 			return nil, err
 		}
@@ -183,7 +182,7 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	}
 	tokens := length * r.PerDeviceTrainBatchSize
 	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
-		Update: sparse.Update(r.WarmupUpdate), Warmup: r.WarmupFullSteps > 0, Sequence: length, Width: 4,
+		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4,
 		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing}}
 	if r.Device == "reference" {
 		m.Width = 8

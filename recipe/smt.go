@@ -64,6 +64,9 @@ func (s *session) smt(ctx context.Context) error {
 func (s *session) controller() sparse.Controller {
 	r := s.recipe
 	c := sparse.Controller{WarmupSteps: r.WarmupFullSteps, Update: sparse.Update(r.WarmupUpdate), TuningSteps: s.trainingSteps()}
+	if c.WarmupSteps == 0 {
+		c.WarmupSteps = sparse.WarmupSteps(c.TuningSteps)
+	}
 	if epoch := s.timeline.stepsOf(0); c.Update == sparse.UpdateNone && c.WarmupSteps > epoch {
 		s.reporter.Note("warmup_full_steps %d: an epoch has %d steps, and with frozen weights a second one would gather the same gradients: the warm-up has %d steps",
 			c.WarmupSteps, epoch, epoch)
