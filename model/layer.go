@@ -3,22 +3,28 @@ package model
 import "smt/device"
 
 // forwardLayer computes a layer's output out [T, D] from h [T, D] and leaves in a what the backward pass needs. out may be
-// h, if h is not needed again, or the zero tensor if only a is wanted. With a cache, keys and values of earlier tokens are read from it and those of the new
+// h, if h is not needed again, or the zero tensor if only a is wanted. With a tail, out and all of a but keys and values
+// have its R rows instead of T. With a cache, keys and values of earlier tokens are read from it and those of the new
 // tokens added.
-func (d *Decoder) forwardLayer(l *Layer, a activations, h, out device.Tensor, in *Input, cache *Cache) {
-	dev, c, w, t := d.Device, d.Config, &d.work, len(in.IDs)
-	normed, act := w.normed.Slice(0, t), w.act.Slice(0, t)
+func (d *Decoder) forwardLayer(l *Layer, a activations, h, out device.Tensor, in *Input, tail *tail, cache *Cache) {
+	dev, c, w, t, r := d.Device, d.Config, &d.work, len(in.IDs), a.q.Rows
+	normed, act := w.normed.Slice(0, t), w.act.Slice(0, r)
 
 	dev.RMSNorm(normed, a.inputScale, h, l.inputNorm.Value, c.NormEps)
-	l.Q.Forward(a.q, normed)
 	l.K.Forward(a.k, normed)
 	l.V.Forward(a.v, normed)
-	q, k := d.rotated(l, a, t)
+	segments := in.Segments
+	if tail != nil {
+		normed, h = tail.gather(dev, tail.normed, normed), tail.gather(dev, tail.hidden, h)
+		segments = tail.segments
+	}
+	l.Q.Forward(a.q, normed)
+	q, k := d.rotated(l, a, tail)
 	keys, values := k, a.v
 	if cache != nil {
 		keys, values = cache.append(dev, l.Index, k, a.v, in.Segments)
 	}
-	dev.Attention(a.o, a.lse, q, keys, values, in.Segments, l.attention)
+	dev.Attention(a.o, a.lse, q, keys, values, segments, l.attention)
 	l.O.Forward(a.mid, a.o)
 	dev.Combine(a.mid, h, 1, 1)
 
@@ -35,18 +41,25 @@ func (d *Decoder) forwardLayer(l *Layer, a activations, h, out device.Tensor, in
 
 // rotated returns queries and keys as attention reads them. Without query norms they are rotated where they lie; with
 // them, a.q and a.k stay as they are, since the norms' backward pass needs them, and the results are scratch.
-func (d *Decoder) rotated(l *Layer, a activations, t int) (q, k device.Tensor) {
+func (d *Decoder) rotated(l *Layer, a activations, tail *tail) (q, k device.Tensor) {
 	dev, c, w := d.Device, d.Config, &d.work
 	q, k = a.q, a.k
 	if c.QKNorm {
-		q, k = w.qNormed.Slice(0, t), w.kNormed.Slice(0, t)
+		q, k = w.qNormed.Slice(0, q.Rows), w.kNormed.Slice(0, k.Rows)
 		dev.RMSNorm(perHead(q, c), a.qScale, perHead(a.q, c), l.queryNorm.Value, c.NormEps)
 		dev.RMSNorm(perHead(k, c), a.kScale, perHead(a.k, c), l.keyNorm.Value, c.NormEps)
 	}
-	positions := w.positions.Slice(0, t)
-	dev.Rope(q, d.ropeTable, positions, false)
-	dev.Rope(k, d.ropeTable, positions, false)
+	dev.Rope(q, d.ropeTable, d.queryPositions(q.Rows, tail), false)
+	dev.Rope(k, d.ropeTable, w.positions.Slice(0, k.Rows), false)
 	return q, k
+}
+
+// queryPositions are the positions of r queries.
+func (d *Decoder) queryPositions(r int, tail *tail) device.Tensor {
+	if tail != nil {
+		return tail.positionIndex.Slice(0, r)
+	}
+	return d.work.positions.Slice(0, r)
 }
 
 // perHead views [T, heads·d] as [T·heads, d].
@@ -54,13 +67,13 @@ func perHead(x device.Tensor, c *Config) device.Tensor {
 	return x.Reshape(x.Len()/c.HeadDim, c.HeadDim)
 }
 
-// backwardLayer turns dh, the gradient of the layer's output, into that of its input h, and adds the gradients of what
-// the layer learns. Unless below is set, nothing under this layer learns, and the pass stops at the last place where
+// backwardLayer turns all [T, D], the gradient of the layer's output, into that of its input h, and adds the gradients of
+// what the layer learns. With a tail, the gradient of the output is its first R rows. Unless below is set, nothing under this layer learns, and the pass stops at the last place where
 // something does. a's gate and up are overwritten.
-func (d *Decoder) backwardLayer(l *Layer, a activations, h, dh device.Tensor, in *Input, below bool) {
-	dev, c, w, t := d.Device, d.Config, &d.work, len(in.IDs)
-	normed, act := w.normed.Slice(0, t), w.act.Slice(0, t)
-	dnormed, dact := w.dnormed.Slice(0, t), w.dact.Slice(0, t)
+func (d *Decoder) backwardLayer(l *Layer, a activations, h, all device.Tensor, in *Input, tail *tail, below bool) {
+	dev, c, w, r := d.Device, d.Config, &d.work, a.q.Rows
+	dh, normed, act := all.Slice(0, r), w.normed.Slice(0, r), w.act.Slice(0, r)
+	dnormed, dact := w.dnormed.Slice(0, r), w.dact.Slice(0, r)
 
 	// What the gradient must still reach decides how far down to go.
 	toProjections := below || l.attentionLearns()
@@ -90,49 +103,87 @@ func (d *Decoder) backwardLayer(l *Layer, a activations, h, dh device.Tensor, in
 		return
 	}
 
-	do := w.do.Slice(0, t)
+	do := w.do.Slice(0, r)
 	l.O.Backward(wanted(do, toProjections), dh, a.o, false)
 	if !toProjections {
 		return
 	}
+	d.backwardProjections(l, a, h, all, do, in, tail, below)
+}
+
+// backwardProjections is the part of backwardLayer below attention's result, whose gradient is do [R, H·d].
+func (d *Decoder) backwardProjections(l *Layer, a activations, h, dh, do device.Tensor, in *Input, tail *tail, below bool) {
+	dev, c, w, t, r := d.Device, d.Config, &d.work, len(in.IDs), a.q.Rows
+	normed, dnormed := w.normed.Slice(0, t), w.dnormed.Slice(0, t)
 	toInput := below || l.inputNorm.Learns()
 	q, k := a.q, a.k
 	if c.QKNorm {
-		q, k = d.rotated(l, a, t)
+		q, k = d.rotated(l, a, tail)
 	}
 	normLearns := func(p *Parameter) bool { return p != nil && p.Learns() }
-	dq := wanted(w.dq.Slice(0, t), toInput || l.Q.Learns() || normLearns(l.queryNorm))
+	dq := wanted(w.dq.Slice(0, r), toInput || l.Q.Learns() || normLearns(l.queryNorm))
 	dk := wanted(w.dk.Slice(0, t), toInput || l.K.Learns() || normLearns(l.keyNorm))
 	dv := wanted(w.dv.Slice(0, t), toInput || l.V.Learns())
-	dev.AttentionBackward(dq, dk, dv, do, a.o, a.lse, q, k, a.v, in.Segments, l.attention)
-	d.rotatedBackward(dq, a.q, a.qScale, l.queryNorm, t)
-	d.rotatedBackward(dk, a.k, a.kScale, l.keyNorm, t)
+	segments := in.Segments
+	if tail != nil {
+		segments = tail.segments
+		for _, x := range []device.Tensor{dk, dv} { // rows without a target are in no segment
+			if x.Valid() {
+				dev.Fill(x, 0)
+			}
+		}
+	}
+	dev.AttentionBackward(dq, dk, dv, do, a.o, a.lse, q, k, a.v, segments, l.attention)
+	d.rotatedBackward(dq, a.q, a.qScale, l.queryNorm, d.queryPositions(r, tail))
+	d.rotatedBackward(dk, a.k, a.kScale, l.keyNorm, w.positions.Slice(0, t))
 
 	if l.Q.Learns() || l.K.Learns() || l.V.Learns() {
 		dev.RMSNorm(normed, device.Tensor{}, h, l.inputNorm.Value, c.NormEps)
 	}
-	dx := wanted(dnormed, toInput)
-	first := true
-	for _, p := range []struct {
-		linear Linear
-		dy     device.Tensor
-	}{{l.Q, dq}, {l.K, dk}, {l.V, dv}} {
-		if p.dy.Valid() {
-			p.linear.Backward(dx, p.dy, normed, !first)
-			first = false
-		}
+	dx, add := wanted(dnormed, toInput), false
+	if dk.Valid() {
+		l.K.Backward(dx, dk, normed, false)
+		add = true
+	}
+	if dv.Valid() {
+		l.V.Backward(dx, dv, normed, add)
+		add = true
+	}
+	if tail != nil {
+		d.tailBackward(l, dx, dq, normed, dh, tail)
+	} else if dq.Valid() {
+		l.Q.Backward(dx, dq, normed, add)
 	}
 	if toInput {
 		dev.RMSNormBackward(dh, l.inputNorm.Grad, dnormed, h, l.inputNorm.Value, a.inputScale, true)
 	}
 }
 
+// tailBackward carries the queries' gradient dq [R, H·d] to dx [T, D], if it is wanted, and spreads the gradient of the
+// residual stream, the first R rows of dh, over all T rows.
+func (d *Decoder) tailBackward(l *Layer, dx, dq, normed, dh device.Tensor, tail *tail) {
+	dev, r := d.Device, len(tail.rows)
+	gradient := tail.gradient.Slice(0, r)
+	if dq.Valid() {
+		if l.Q.Learns() {
+			normed = tail.gather(dev, tail.normed, normed)
+		}
+		l.Q.Backward(wanted(gradient, dx.Valid()), dq, normed.Slice(0, r), false)
+		if dx.Valid() {
+			tail.scatter(dev, dx, gradient)
+		}
+	}
+	dev.Combine(gradient, dh.Slice(0, r), 1, 0)
+	dev.Fill(dh, 0)
+	tail.scatter(dev, dh, gradient)
+}
+
 // rotatedBackward takes the gradient of rotated (and normed) queries or keys back to that of the projection's result.
-func (d *Decoder) rotatedBackward(dx, x, scale device.Tensor, norm *Parameter, t int) {
+func (d *Decoder) rotatedBackward(dx, x, scale device.Tensor, norm *Parameter, positions device.Tensor) {
 	if !dx.Valid() {
 		return
 	}
-	d.Device.Rope(dx, d.ropeTable, d.work.positions.Slice(0, t), true)
+	d.Device.Rope(dx, d.ropeTable, positions, true)
 	if norm != nil {
 		heads := perHead(dx, d.Config)
 		d.Device.RMSNormBackward(heads, norm.Grad, heads, perHead(x, d.Config), norm.Value, scale, false)

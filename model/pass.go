@@ -54,16 +54,37 @@ func (d *Decoder) Logits(in *Input, cache *Cache, row func(i int, logits []float
 	return nil
 }
 
-// forward computes the residual stream after the last layer, [T, D].
+// forward computes the residual stream after the last layer, [T, D], or [R, D] if the batch has a tail.
 func (d *Decoder) forward(in *Input, cache *Cache) device.Tensor {
 	w, t := &d.work, len(in.IDs)
 	d.Device.WriteIndex(w.ids.Slice(0, t), in.IDs)
 	d.Device.WriteIndex(w.positions.Slice(0, t), in.Positions)
 	d.Device.GatherRows(w.hidden[0].Slice(0, t), d.embed.Value, w.ids.Slice(0, t))
-	for i, l := range d.Layers {
-		d.forwardLayer(l, w.kept[i].slice(t, d.Config), w.hidden[i].Slice(0, t), w.hidden[i+1].Slice(0, t), in, cache)
+	if w.tail.find(in) {
+		w.tail.load(d.Device)
 	}
-	return w.hidden[len(d.Layers)].Slice(0, t)
+	for i, l := range d.Layers {
+		tail, r := d.tailOf(i, t)
+		d.forwardLayer(l, w.kept[i].slice(t, r, d.Config), w.hidden[i].Slice(0, t), w.hidden[i+1].Slice(0, r), in, tail, cache)
+	}
+	_, r := d.tailOf(len(d.Layers)-1, t)
+	return w.hidden[len(d.Layers)].Slice(0, r)
+}
+
+// tailOf returns the tail if layer i computes no more than that, else nil, and the number of rows it computes of t.
+func (d *Decoder) tailOf(i, t int) (*tail, int) {
+	if tail := &d.work.tail; tail.on && i == len(d.Layers)-1 {
+		return tail, len(tail.rows)
+	}
+	return nil, t
+}
+
+// targets are the input's targets as rows of what forward returns.
+func (d *Decoder) targets(in *Input) []int32 {
+	if tail := &d.work.tail; tail.on {
+		return tail.targets
+	}
+	return in.Targets
 }
 
 // normedTargets gathers the supervised positions of the last layer's output and applies the final norm: the head sees
@@ -74,7 +95,7 @@ func (d *Decoder) normedTargets(final device.Tensor, in *Input) {
 		return
 	}
 	rows := w.targets.Slice(0, n)
-	d.Device.WriteIndex(rows, in.Targets)
+	d.Device.WriteIndex(rows, d.targets(in))
 	d.Device.GatherRows(w.final.Slice(0, n), final, rows)
 	d.Device.RMSNorm(w.finalNormed.Slice(0, n), w.finalScale.Slice(0, n), w.final.Slice(0, n), d.norm.Value, d.Config.NormEps)
 }
@@ -110,7 +131,7 @@ func (d *Decoder) headLoss(final device.Tensor, in *Input, scale float64) float6
 	if scale == 0 {
 		return sum
 	}
-	dh := w.dhidden.Slice(0, len(in.IDs))
+	dh := w.dhidden.Slice(0, final.Rows)
 	dev.Fill(dh, 0)
 	if n > 0 {
 		dfinal := w.dfinal.Slice(0, n)
@@ -125,11 +146,12 @@ func (d *Decoder) backward(in *Input) {
 	w, t, lowest := &d.work, len(in.IDs), d.Lowest()
 	dh := w.dhidden.Slice(0, t)
 	for i := len(d.Layers) - 1; i >= max(lowest, 0); i-- {
-		l, h, a := d.Layers[i], w.hidden[i].Slice(0, t), w.kept[i].slice(t, d.Config)
+		tail, r := d.tailOf(i, t)
+		l, h, a := d.Layers[i], w.hidden[i].Slice(0, t), w.kept[i].slice(t, r, d.Config)
 		if w.limits.Checkpointing {
-			d.forwardLayer(l, a, h, device.Tensor{}, in, nil)
+			d.forwardLayer(l, a, h, device.Tensor{}, in, tail, nil)
 		}
-		d.backwardLayer(l, a, h, dh, in, i > lowest)
+		d.backwardLayer(l, a, h, dh, in, tail, i > lowest)
 	}
 	if lowest < 0 {
 		d.Device.ScatterAddRows(d.embed.Grad, dh, w.ids.Slice(0, t))

@@ -47,8 +47,9 @@ type workspace struct {
 	final, finalNormed, dfinal device.Tensor // [S, D] hidden states of supervised positions
 	finalScale, loss           device.Tensor // [S, 1]
 	logits                     device.Tensor // [chunk, V]
-	losses                     []float64     // host copy of loss
-	row                        []float64     // host copy of one row of logits
+	tail                       tail
+	losses                     []float64 // host copy of loss
+	row                        []float64 // host copy of one row of logits
 }
 
 // logitElements bounds the memory of logits: as many supervised positions at a time as fit, at least minChunk.
@@ -147,6 +148,17 @@ func (d *Decoder) Prepare(l Limits) {
 		tensor(&w.qNormed, l.Tokens, q)
 		tensor(&w.kNormed, l.Tokens, kv)
 	}
+	if rows := tailCapacity(l); rows > 0 {
+		index(&w.tail.index, rows)
+		index(&w.tail.positionIndex, rows)
+		tensor(&w.tail.hidden, rows, c.HiddenSize)
+		tensor(&w.tail.normed, rows, c.HiddenSize)
+		if l.Backward {
+			tensor(&w.tail.gradient, rows, c.HiddenSize)
+		}
+	} else {
+		w.tail = tail{}
+	}
 	chunk := min(max(logitElements/c.VocabSize, minChunk), l.Supervised)
 	tensor(&w.final, l.Supervised, c.HiddenSize)
 	tensor(&w.finalNormed, l.Supervised, c.HiddenSize)
@@ -174,14 +186,17 @@ func (d *Decoder) Prepare(l Limits) {
 	tensor(&w.dv, l.Tokens, kv)
 }
 
-// slice returns the activations of the first t tokens.
-func (a *activations) slice(t int, c *Config) activations {
+// slice returns the activations of t tokens, of which the last layer computes more than keys and values for r.
+func (a *activations) slice(t, r int, c *Config) activations {
 	s := *a
-	for _, x := range []*device.Tensor{&s.inputScale, &s.q, &s.k, &s.v, &s.o, &s.lse, &s.mid, &s.midScale, &s.gate, &s.up} {
+	for _, x := range []*device.Tensor{&s.inputScale, &s.k, &s.v} {
 		*x = x.Slice(0, t)
 	}
+	for _, x := range []*device.Tensor{&s.q, &s.o, &s.lse, &s.mid, &s.midScale, &s.gate, &s.up} {
+		*x = x.Slice(0, r)
+	}
 	if c.QKNorm {
-		s.qScale, s.kScale = s.qScale.Slice(0, t*c.Heads), s.kScale.Slice(0, t*c.KVHeads)
+		s.qScale, s.kScale = s.qScale.Slice(0, r*c.Heads), s.kScale.Slice(0, t*c.KVHeads)
 	}
 	return s
 }
