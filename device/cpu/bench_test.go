@@ -192,3 +192,31 @@ func BenchmarkRows(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMatMulBytes multiplies with a weight in 8-bit integers, beside the same products in float32.
+func BenchmarkMatMulBytes(b *testing.B) {
+	const m = 1024
+	for _, s := range []struct{ out, in int }{{576, 576}, {192, 576}, {1536, 576}, {2048, 2048}, {8192, 2048}} {
+		for _, backward := range []bool{false, true} {
+			for _, bytes := range []bool{false, true} {
+				name := fmt.Sprintf("%dx%d/%s/%s", s.out, s.in, map[bool]string{false: "forward", true: "backward"}[backward],
+					map[bool]string{false: "float32", true: "bytes"}[bytes])
+				b.Run(name, func(b *testing.B) {
+					d := New()
+					w, x, y := random(d, s.out, s.in), random(d, m, s.in), random(d, m, s.out)
+					if bytes {
+						var outliers []int32
+						for c := range s.in / 100 {
+							outliers = append(outliers, int32(100*c))
+						}
+						w = d.Quantize(w, outliers)
+					}
+					if backward {
+						x, y = y, x
+					}
+					measure(b, 2*m*float64(s.out*s.in), "OP", func() { d.MatMul(y, x, false, w, !backward, false) })
+				})
+			}
+		}
+	}
+}

@@ -34,6 +34,13 @@ func (d *Device) MatMul(c, a device.Tensor, transA bool, b device.Tensor, transB
 	if k != kb || c.Rows != m || c.Cols != n {
 		panic(fmt.Sprintf("cpu: MatMul: %v = %v (transposed %v) · %v (transposed %v)", c, a, transA, b, transB))
 	}
+	if b.DType == device.Int8 {
+		if transA {
+			panic(fmt.Sprintf("cpu: MatMul: %v (transposed) · %v: a weight in 8-bit integers is multiplied with rows", a, b))
+		}
+		d.multiplyBytes(c, a, b, !transB, add)
+		return
+	}
 	cv, as, bs := open("MatMul", c), openSource("MatMul", a), openSource("MatMul", b)
 	if m <= skinnyRows && as.dtype == device.Float && !transA && transB && k > 0 {
 		d.skinny(cv, as.view, bs.operand(true), add)
@@ -144,15 +151,6 @@ func (w *worker) sweep(a, b []float32, c view, i, rows, j0, j1, k int, add bool)
 		}
 		edge := w.edge()
 		kn.tile[columns-1](k, &a[0], panel, &edge[0], width, false)
-		for r := range rows {
-			dst := c.data[(i+r)*c.stride+j:][:min(columns*kn.lanes, j1-j)]
-			if src := edge[r*width:]; add {
-				for x := range dst {
-					dst[x] += src[x]
-				}
-			} else {
-				copy(dst, src)
-			}
-		}
+		w.unloadEdge(c, i, rows, j, min(columns*kn.lanes, j1-j), width, add)
 	}
 }

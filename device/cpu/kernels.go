@@ -31,6 +31,9 @@ type kernels struct {
 	dots    [dtypes]func(k int, x *float32, ldx int, w *byte, ldw int, out *float32)
 	dot1    [dtypes]func(k int, x *float32, ldx int, w *byte, ldw int, out *float32)
 
+	// bytes are the kernels of products with weights in 8-bit integers.
+	bytes *byteKernels
+
 	// weigh sets dst[c] = Σ_j w[j]·v[j*ld+c].
 	weigh func(dst, w []float32, v *float32, ld int)
 

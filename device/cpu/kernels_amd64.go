@@ -14,7 +14,11 @@ func available() []*kernels {
 	x := &cpu.X86
 	if narrow := x.HasAVX2 && x.HasFMA && x.HasF16C && x.HasBMI2; narrow {
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
-			sets = append(sets, &wide512)
+			wide := wide512
+			if x.HasAVX512VNNI {
+				wide.bytes = &vnni512
+			}
+			sets = append(sets, &wide)
 		}
 		sets = append(sets, &wide256)
 	}
@@ -39,6 +43,7 @@ var wide512 = kernels{
 	dot1: [dtypes]func(int, *float32, int, *byte, int, *float32){
 		asm.Dots1x4F32AVX512, asm.Dots1x4F32AVX512, asm.Dots1x4F16AVX512, asm.Dots1x4BF16AVX512,
 	},
+	bytes: &pairs256,
 	weigh: asm.WeighAVX512,
 
 	scale:             asm.ScaleAVX512,
@@ -81,6 +86,7 @@ var wide256 = kernels{
 	dot1: [dtypes]func(int, *float32, int, *byte, int, *float32){
 		asm.Dots1x4F32AVX2, asm.Dots1x4F32AVX2, asm.Dots1x4F16AVX2, asm.Dots1x4BF16AVX2,
 	},
+	bytes: &pairs256,
 	weigh: asm.WeighAVX2,
 
 	scale:             asm.ScaleAVX2,
@@ -104,3 +110,13 @@ var wide256 = kernels{
 	scalePanel:        asm.ScalePanelAVX2,
 	gradientPanel:     asm.GradientPanelAVX2,
 }
+
+// vnni512 multiplies bytes with VPDPBUSD, pairs256 with VPMADDUBSW, whose sums of two products must fit 16 bits.
+var (
+	vnni512 = byteKernels{height: 8, lanes: 16, columns: 3, limit: 127, bias: 128, tile: [3]byteTile{
+		asm.TileBytes8x16VNNI, asm.TileBytes8x32VNNI, asm.TileBytes8x48VNNI,
+	}, turn: asm.TurnBytesAVX512, peak: asm.PeakAVX512, quantize: asm.QuantizeAVX512}
+	pairs256 = byteKernels{height: 4, lanes: 8, columns: 2, limit: 63, bias: 64, tile: [3]byteTile{
+		asm.TileBytes4x8AVX2, asm.TileBytes4x16AVX2,
+	}, peak: asm.PeakAVX2, quantize: asm.QuantizeAVX2}
+)

@@ -10,6 +10,7 @@ var portable = kernels{
 	name: "go", height: 2, lanes: 4, columns: 1,
 	tile:    [3]func(int, *float32, *float32, *float32, int, bool){tileGo},
 	dotRows: 1,
+	bytes:   &portableBytes,
 	weigh:   weighGo,
 
 	scale:             scaleGo,

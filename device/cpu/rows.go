@@ -39,7 +39,8 @@ func eachRow[O any, P rowOp[O]](d *Device, slot P, operands O, rows, cost int) {
 
 // operations has a place for the operands of every operation; see eachRow.
 type operations struct {
-	rows rowJob
+	rows     rowJob
+	product8 product8
 
 	fill              fill
 	combine           combine

@@ -12,11 +12,12 @@ import (
 // cacheLine is the alignment of tensors and scratch memory, in bytes: a cache line, and the widest vector.
 const cacheLine = 64
 
-// A buffer is what the Buffer field of a tensor of this device holds: exactly one of the three is set.
+// A buffer is what the Buffer field of a tensor of this device holds: exactly one of the four is set.
 type buffer struct {
-	floats []float32
-	ints   []int32
-	frozen []byte
+	floats    []float32
+	ints      []int32
+	frozen    []byte
+	quantized *quantized
 }
 
 // aligned makes n zeroed floats that start at a cache line.

@@ -69,7 +69,7 @@ func openSource(op string, t device.Tensor) source {
 		return source{view: v, dtype: device.Float, stored: 4}
 	}
 	b := bufferOf(op, t)
-	if t.DType == device.Index {
+	if t.DType == device.Index || t.DType == device.Int8 {
 		panic(fmt.Sprintf("cpu: %s: got %v, want a float tensor", op, t))
 	}
 	size := t.DType.Size()
@@ -155,4 +155,20 @@ func asBytes(f []float32) []byte {
 		return nil
 	}
 	return unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 4*len(f))
+}
+
+// asInt32 is the memory of f.
+func asInt32(f []float32) []int32 {
+	if len(f) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
+}
+
+// asInt8 is the memory of f.
+func asInt8(f []float32) []int8 {
+	if len(f) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int8)(unsafe.Pointer(&f[0])), 4*len(f))
 }

@@ -875,3 +875,172 @@ func ScalePanelAVX2(rows int, width int, s *float32, alpha *float32)
 //
 //go:noescape
 func GradientPanelAVX2(rows int, width int, s *float32, dp *float32, lse *float32, delta *float32)
+
+// TileBytes8x16VNNI equals
+//
+//	for i := range 8 {
+//		for j := range 16 {
+//			s := corrections[i]
+//			for x := range 4 * groups {
+//				s += int32(a[i*lda+x]) * int32(b[(x/4*16+j)*4+x%4])
+//			}
+//			f := float32(s) * sx[i] * sw[j]
+//			for x := range n {
+//				f += xs[x*8+i] * ws[x*16+j]
+//			}
+//			if add {
+//				f += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = f
+//		}
+//	}
+//
+//go:noescape
+func TileBytes8x16VNNI(groups int, a *int8, lda int, b *uint8, c *float32, ldc int, add bool, corrections *int32, sx *float32, sw *float32, n int, xs *float32, ws *float32)
+
+// TileBytes8x32VNNI equals
+//
+//	for i := range 8 {
+//		for j := range 32 {
+//			s := corrections[i]
+//			for x := range 4 * groups {
+//				s += int32(a[i*lda+x]) * int32(b[(x/4*32+j)*4+x%4])
+//			}
+//			f := float32(s) * sx[i] * sw[j]
+//			for x := range n {
+//				f += xs[x*8+i] * ws[x*32+j]
+//			}
+//			if add {
+//				f += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = f
+//		}
+//	}
+//
+//go:noescape
+func TileBytes8x32VNNI(groups int, a *int8, lda int, b *uint8, c *float32, ldc int, add bool, corrections *int32, sx *float32, sw *float32, n int, xs *float32, ws *float32)
+
+// TileBytes8x48VNNI equals
+//
+//	for i := range 8 {
+//		for j := range 48 {
+//			s := corrections[i]
+//			for x := range 4 * groups {
+//				s += int32(a[i*lda+x]) * int32(b[(x/4*48+j)*4+x%4])
+//			}
+//			f := float32(s) * sx[i] * sw[j]
+//			for x := range n {
+//				f += xs[x*8+i] * ws[x*48+j]
+//			}
+//			if add {
+//				f += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = f
+//		}
+//	}
+//
+//go:noescape
+func TileBytes8x48VNNI(groups int, a *int8, lda int, b *uint8, c *float32, ldc int, add bool, corrections *int32, sx *float32, sw *float32, n int, xs *float32, ws *float32)
+
+// TileBytes4x8AVX2 equals
+//
+//	for i := range 4 {
+//		for j := range 8 {
+//			s := corrections[i]
+//			for x := range 4 * groups {
+//				s += int32(a[i*lda+x]) * int32(b[(x/4*8+j)*4+x%4])
+//			}
+//			f := float32(s) * sx[i] * sw[j]
+//			for x := range n {
+//				f += xs[x*4+i] * ws[x*8+j]
+//			}
+//			if add {
+//				f += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = f
+//		}
+//	}
+//
+//go:noescape
+func TileBytes4x8AVX2(groups int, a *int8, lda int, b *uint8, c *float32, ldc int, add bool, corrections *int32, sx *float32, sw *float32, n int, xs *float32, ws *float32)
+
+// TileBytes4x16AVX2 equals
+//
+//	for i := range 4 {
+//		for j := range 16 {
+//			s := corrections[i]
+//			for x := range 4 * groups {
+//				s += int32(a[i*lda+x]) * int32(b[(x/4*16+j)*4+x%4])
+//			}
+//			f := float32(s) * sx[i] * sw[j]
+//			for x := range n {
+//				f += xs[x*4+i] * ws[x*16+j]
+//			}
+//			if add {
+//				f += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = f
+//		}
+//	}
+//
+//go:noescape
+func TileBytes4x16AVX2(groups int, a *int8, lda int, b *uint8, c *float32, ldc int, add bool, corrections *int32, sx *float32, sw *float32, n int, xs *float32, ws *float32)
+
+// TurnBytesAVX512 equals
+//
+//	for l := range 16 * lanes {
+//		for d := range 16 * deep {
+//			dst[l/4*ds+d*4+l%4] = src[d/4*ss+l*4+d%4]
+//		}
+//	}
+//
+//go:noescape
+func TurnBytesAVX512(lanes int, deep int, src *uint8, ss int, dst *uint8, ds int)
+
+// PeakAVX512 equals
+//
+//	var m uint32 // len(x) is a multiple of 32
+//	for i := range x {
+//		m = max(m, math.Float32bits(x[i]*s[i])&^(1<<31))
+//	}
+//	return math.Float32frombits(m)
+//
+//go:noescape
+func PeakAVX512(x []float32, s []float32) float32
+
+// QuantizeAVX512 equals
+//
+//	var sum int32 // len(x) is a multiple of 32
+//	for i := range x {
+//		n := int32(math.RoundToEven(float64(x[i] * s[i] * inverse)))
+//		q[i] = int8(n)
+//		sum += n
+//	}
+//	return sum
+//
+//go:noescape
+func QuantizeAVX512(x []float32, s []float32, inverse float32, q *int8) int32
+
+// PeakAVX2 equals
+//
+//	var m uint32 // len(x) is a multiple of 32
+//	for i := range x {
+//		m = max(m, math.Float32bits(x[i]*s[i])&^(1<<31))
+//	}
+//	return math.Float32frombits(m)
+//
+//go:noescape
+func PeakAVX2(x []float32, s []float32) float32
+
+// QuantizeAVX2 equals
+//
+//	var sum int32 // len(x) is a multiple of 32
+//	for i := range x {
+//		n := int32(math.RoundToEven(float64(x[i] * s[i] * inverse)))
+//		q[i] = int8(n)
+//		sum += n
+//	}
+//	return sum
+//
+//go:noescape
+func QuantizeAVX2(x []float32, s []float32, inverse float32, q *int8) int32

@@ -25,5 +25,6 @@ func main() {
 		exponentials(v)
 		panels(v)
 	}
+	bytes()
 	Generate()
 }
