@@ -1,6 +1,10 @@
 package model
 
-import "smt/device"
+import (
+	"slices"
+
+	"smt/device"
+)
 
 // Limits say how large batches can get, so that all memory is taken once, before the first step.
 type Limits struct {
@@ -54,7 +58,7 @@ type workspace struct {
 
 // logitElements bounds the memory of logits: as many supervised positions at a time as fit, at least minChunk.
 const (
-	logitElements = 8 << 20
+	logitElements = 4 << 20
 	minChunk      = 16
 )
 
@@ -177,10 +181,18 @@ func (d *Decoder) Prepare(l Limits) {
 	if w.dhidden = w.hidden[c.Layers]; lowest >= c.Layers {
 		tensor(&w.dhidden, l.Tokens, c.HiddenSize)
 	}
+	// What has been used up lends its place: the normalised hidden states to their gradients unless the head learns, the
+	// MLP's product to its gradient unless a down projection does, the gradient of a normalised input to that of attention.
 	tensor(&w.dnormed, l.Tokens, c.HiddenSize)
-	tensor(&w.dfinal, l.Supervised, c.HiddenSize)
-	tensor(&w.dact, l.Tokens, c.Intermediate)
-	tensor(&w.do, l.Tokens, q)
+	if w.dfinal = w.finalNormed; d.head.Learns() {
+		w.dfinal = dev.New(l.Supervised, c.HiddenSize)
+	}
+	if w.dact = w.act; slices.ContainsFunc(d.Layers, func(l *Layer) bool { return l.Down.Learns() }) {
+		w.dact = dev.New(l.Tokens, c.Intermediate)
+	}
+	if w.do = w.dnormed; q != c.HiddenSize {
+		w.do = dev.New(l.Tokens, q)
+	}
 	tensor(&w.dq, l.Tokens, q)
 	tensor(&w.dk, l.Tokens, kv)
 	tensor(&w.dv, l.Tokens, kv)
