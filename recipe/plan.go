@@ -45,6 +45,7 @@ type Plan struct {
 	Weights        int    `json:"weights_bytes"`            // mapped from the files, never copied whole
 	WarmupPasses   int    `json:"warmup_activations_bytes"` // activations and gradients of activations, warm-up
 	Sums           int    `json:"sums_bytes"`               // what the scores need
+	Quantized      int    `json:"int8_bytes,omitempty"`     // copies of the frozen weights in 8-bit integers
 	WarmupTraining int    `json:"warmup_training_bytes"`    // copies, gradients and Adam moments of all parameters, if the warm-up trains
 	Passes         int    `json:"activations_bytes"`        // activations and their gradients, tuning
 	Trained        int    `json:"trained_bytes"`            // masters and gradients of what is trained
@@ -68,8 +69,9 @@ type Method struct {
 	Block    int
 	Blocks   int
 	Update   sparse.Update
-	Sequence int // mean row length, for attention's work
-	Width    int // bytes of a Float on the device
+	Sequence int  // mean row length, for attention's work
+	Width    int  // bytes of a Float on the device
+	Int8     bool // frozen weights are copied to 8-bit integers
 }
 
 // NewPlan computes the plan of a method for a model.
@@ -136,7 +138,13 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 		}
 		p.WarmupPeak = p.WarmupPasses + p.Sums + p.WarmupTraining
 	}
-	p.Peak = p.Weights + max(p.WarmupPeak, p.TuningPeak)
+	if m.Int8 && m.Name != "full" {
+		for _, module := range model.Modules {
+			out, in := c.LinearShape(module)
+			p.Quantized += c.Layers * out * in
+		}
+	}
+	p.Peak = p.Weights + p.Quantized + max(p.WarmupPeak, p.TuningPeak)
 	p.work(c, m, targets)
 	return p, nil
 }
@@ -182,7 +190,7 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	}
 	tokens := length * r.PerDeviceTrainBatchSize
 	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
-		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4,
+		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4, Int8: r.Precision != "float32",
 		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing}}
 	if r.Device == "reference" {
 		m.Width = 8

@@ -217,6 +217,8 @@ func TestResumeIsBitIdentical(t *testing.T) {
 		"full":         {"finetuning_type=full", "packing=false", "max_steps=4", "lr_scheduler_type=cosine", "warmup_steps=1"},
 		"lora":         {"finetuning_type=lora", "lora_rank=4", "max_steps=4"},
 		"dora":         {"finetuning_type=dora", "lora_rank=4", "max_steps=4", "weight_decay=0.1"},
+		"int8":         {"precision=int8", "max_steps=3", "int8_outlier_ratio=0.1"},
+		"lora int8":    {"finetuning_type=lora", "lora_rank=4", "max_steps=3", "precision=int8_backward"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := t.TempDir()
@@ -402,6 +404,44 @@ func TestOutputDirIsNotMixed(t *testing.T) {
 		t.Errorf("a second run in the same directory: %v", err)
 	}
 	train(t, recipeOf(t, modelDir, data, out, "overwrite_output_dir=true"))
+}
+
+// TestPrecisionIsClose trains in 8-bit integers. With int8_backward the losses of the warm-up are exact, since its weights
+// are frozen, and those after it stay near; with int8 those of the warm-up are near. (Later ones depend on a selection among
+// a few blocks, which may differ.)
+func TestPrecisionIsClose(t *testing.T) {
+	modelDir, data := workspace(t)
+	const warmup = 3
+	losses := func(settings ...string) (all []float64) {
+		_, rec := train(t, recipeOf(t, modelDir, data, t.TempDir(), settings...))
+		for _, s := range rec.steps {
+			all = append(all, s.Loss)
+		}
+		return all
+	}
+	want := losses()
+	for _, c := range []struct {
+		precision     string
+		warmup, later float64
+	}{{"int8_backward", 0, 0.05}, {"int8", 0.1, 2}} {
+		got := losses("precision=" + c.precision)
+		for i := range want {
+			allowed := c.later
+			if i < warmup {
+				allowed = c.warmup
+			}
+			if !(math.Abs(got[i]-want[i]) <= allowed) {
+				t.Errorf("%s: loss %g of step %d, in float32 %g", c.precision, got[i], i+1, want[i])
+			}
+		}
+		if slices.Equal(got, want) {
+			t.Errorf("%s: the same losses as in float32", c.precision)
+		}
+	}
+	r := recipeOf(t, modelDir, data, t.TempDir(), "precision=int8", "device=reference")
+	if _, err := recipe.Train(context.Background(), r, &recorder{}); err == nil || !strings.Contains(err.Error(), "no products of 8-bit integers") {
+		t.Errorf("a device without them: %v", err)
+	}
 }
 
 func mapsEqual(a, b map[string]string) bool {

@@ -73,6 +73,7 @@ func plan(cmd *cobra.Command, r config.Recipe) error {
 	}{
 		{"trained parameters", func(p *recipe.Plan) string { return fmt.Sprint(p.Trainable) }},
 		{"weights, mapped", func(p *recipe.Plan) string { return mib(p.Weights) }},
+		{"weights, copies in 8-bit integers", func(p *recipe.Plan) string { return mib(p.Quantized) }},
 		{"warm-up: activations", func(p *recipe.Plan) string { return mib(p.WarmupPasses) }},
 		{"warm-up: sums of gradients", func(p *recipe.Plan) string { return mib(p.Sums) }},
 		{"warm-up: training state", func(p *recipe.Plan) string { return mib(p.WarmupTraining) }},
