@@ -142,15 +142,15 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 
 // quantize makes the 8-bit copies that the precision asks for, with 1 % of the input channels in float32.
 func (r *StepResult) quantize(dec *model.Decoder, in *model.Input, o StepOptions) error {
-	var outliers [][]int32
+	var channels []model.Channels
 	if o.Precision == model.Int8 {
 		dec.Prepare(model.Limits{Tokens: len(in.IDs), Supervised: len(in.Targets), Positions: o.Seq})
 		var err error
-		if outliers, err = dec.OutlierColumns([]*model.Input{in}, 0.01); err != nil {
+		if channels, err = dec.Calibrate([]*model.Input{in}, 0.01); err != nil {
 			return err
 		}
 	}
-	return dec.SetPrecision(o.Precision, outliers)
+	return dec.SetPrecision(o.Precision, channels)
 }
 
 // weights opens a model directory, or makes random weights for S, M or L.

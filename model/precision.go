@@ -26,9 +26,15 @@ const (
 // Precisions are those there are.
 var Precisions = []Precision{Float32, Int8Backward, Int8}
 
-// SetPrecision makes 8-bit copies of the weights of all linear layers that do not learn, or drops them. outliers, which
-// only Int8 needs, lists for each of Linears the columns of its input that stay in floats, ascending.
-func (d *Decoder) SetPrecision(p Precision, outliers [][]int32) error {
+// A Channels says what the input of a linear layer looks like: see [device.Quantizer].
+type Channels struct {
+	Magnitudes []float32 // root mean squares of the columns
+	Outliers   []int32   // the largest columns, ascending
+}
+
+// SetPrecision makes 8-bit copies of the weights of all linear layers that do not learn, or drops them. channels, which
+// only Int8 needs, are those of each of Linears.
+func (d *Decoder) SetPrecision(p Precision, channels []Channels) error {
 	for _, s := range d.linears {
 		s.Base.quantized, s.Base.quantizedForward = device.Tensor{}, false
 	}
@@ -46,11 +52,11 @@ func (d *Decoder) SetPrecision(p Precision, outliers [][]int32) error {
 		if s.Base.Weight.Learns() {
 			return fmt.Errorf("model: precision %s: %s is trained itself; 8-bit integers are for frozen weights", p, s.Name)
 		}
-		var columns []int32
-		if p == Int8 && i < len(outliers) {
-			columns = outliers[i]
+		var c Channels
+		if p == Int8 && i < len(channels) {
+			c = channels[i]
 		}
-		s.Base.quantized, s.Base.quantizedForward = dev.Quantize(s.Base.Weight.Value, columns), p == Int8
+		s.Base.quantized, s.Base.quantizedForward = dev.Quantize(s.Base.Weight.Value, c.Outliers, c.Magnitudes), p == Int8
 	}
 	return nil
 }
@@ -67,10 +73,10 @@ func (o *observer) Forward(y, x device.Tensor) {
 	o.Device.ColumnDot(o.squares, x, x)
 }
 
-// OutlierColumns runs the forward pass over some batches and lists for each of Linears the columns of its input with the
-// largest sum of squares: the given share of all columns, at least one, ascending. A few channels of a language model's
-// activations are far larger than the others; quantised together with them, the others would keep few of their bits.
-func (d *Decoder) OutlierColumns(batches []*Input, share float64) ([][]int32, error) {
+// Calibrate runs the forward pass over some batches and describes the input of each of Linears: the root mean squares of
+// its columns, and as outliers the largest ones, the given share of all. A few channels of a language model's activations
+// are far larger than the others; quantised together with them, the others would keep few of their bits.
+func (d *Decoder) Calibrate(batches []*Input, share float64) ([]Channels, error) {
 	observers := make([]*observer, len(d.linears))
 	for i, s := range d.linears {
 		observers[i] = &observer{Dense: s.Base, squares: d.Device.New(1, s.In)}
@@ -78,21 +84,24 @@ func (d *Decoder) OutlierColumns(batches []*Input, share float64) ([][]int32, er
 		*s.Linear = observers[i]
 		defer func() { *s.Linear = before }()
 	}
+	tokens := 0
 	for _, b := range batches {
 		if _, err := d.Loss(b); err != nil {
 			return nil, err
 		}
+		tokens += len(b.IDs)
 	}
-	all := make([][]int32, len(d.linears))
+	all := make([]Channels, len(d.linears))
 	for i, o := range observers {
 		squares := make([]float64, o.squares.Cols)
 		d.Device.Read(o.squares, squares)
 		order := make([]int32, len(squares))
 		for c := range order {
 			order[c] = int32(c)
+			all[i].Magnitudes = append(all[i].Magnitudes, float32(math.Sqrt(squares[c]/float64(tokens))))
 		}
 		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(squares[b], squares[a]) })
-		all[i] = slices.Sorted(slices.Values(order[:max(1, int(math.Round(share*float64(len(order)))))]))
+		all[i].Outliers = slices.Sorted(slices.Values(order[:int(math.Round(share*float64(len(order))))]))
 	}
 	return all, nil
 }

@@ -7,8 +7,8 @@ import (
 	"smt/model"
 )
 
-// calibrationBatches is how many batches show which input channels are outliers. They are the first of the run, so that a
-// resumed run finds the same ones.
+// calibrationBatches is how many batches show how large input channels are. They are the first of the run, so that a resumed
+// run finds the same.
 const calibrationBatches = 4
 
 // quantize makes 8-bit copies of the frozen weights, if the recipe's precision asks for them.
@@ -17,22 +17,22 @@ func (s *session) quantize() error {
 	if precision == model.Float32 {
 		return nil
 	}
-	var outliers [][]int32
+	var channels []model.Channels
 	if precision == model.Int8 {
 		var err error
-		if outliers, err = s.outliers(); err != nil {
+		if channels, err = s.calibrate(); err != nil {
 			return err
 		}
 	}
-	if err := s.decoder.SetPrecision(precision, outliers); err != nil {
+	if err := s.decoder.SetPrecision(precision, channels); err != nil {
 		return fmt.Errorf("recipe: %w", err)
 	}
 	s.reporter.Note("precision %s: frozen weights of linear layers are multiplied in 8-bit integers", precision)
 	return nil
 }
 
-// outliers finds the input channels that stay float32.
-func (s *session) outliers() ([][]int32, error) {
+// calibrate measures the input channels of the linear layers.
+func (s *session) calibrate() ([]model.Channels, error) {
 	limits := s.limits()
 	limits.Backward = false
 	s.decoder.Prepare(limits)
@@ -44,5 +44,5 @@ func (s *session) outliers() ([][]int32, error) {
 		in.set(&batch)
 		inputs = append(inputs, &in.Input)
 	}
-	return s.decoder.OutlierColumns(inputs, s.recipe.Int8OutlierRatio)
+	return s.decoder.Calibrate(inputs, s.recipe.Int8OutlierRatio)
 }

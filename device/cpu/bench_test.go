@@ -209,7 +209,7 @@ func BenchmarkMatMulBytes(b *testing.B) {
 						for c := range s.in / 100 {
 							outliers = append(outliers, int32(100*c))
 						}
-						w = d.Quantize(w, outliers)
+						w = d.Quantize(w, outliers, nil)
 					}
 					if backward {
 						x, y = y, x

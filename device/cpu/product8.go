@@ -41,7 +41,7 @@ func (d *Device) multiplyBytes(c, x device.Tensor, weight device.Tensor, backwar
 	*p = product8{kernels: d.kernels.bytes, w: b.quantized, backward: backward, x: open("MatMul", x), c: open("MatMul", c), add: add,
 		lanes: b.quantized.out, depth: b.quantized.in, scales: b.quantized.scales}
 	if backward {
-		p.lanes, p.depth, p.scales = p.depth, p.lanes, p.w.ones
+		p.lanes, p.depth, p.scales = p.depth, p.lanes, p.w.inverses
 	}
 	if c.Rows == 0 || c.Cols == 0 {
 		*p = product8{}

@@ -41,8 +41,9 @@ type quantized struct {
 	scales   []float32 // s, of the rows; padded like the lanes of the last panel
 	forward  []uint8   // panels whose lanes are rows of W
 	backward []uint8   // panels whose lanes are columns of W, if they cannot be made from the others fast enough
-	ones     []float32 // the scales of the columns, in the backward direction
-	keep     []float32 // [in] 1 for columns that are quantised, 0 for outliers
+	factors  []float32 // [in] f, of the columns
+	inverses []float32 // [in] 1/f, the scales of the columns in the backward direction; padded like the lanes of the last panel
+	keep     []float32 // [in] 1/f for columns that are quantised, 0 for outliers
 	outliers []int32
 	floats   []float32 // W[:, outliers] in panels like forward, a group of lanes for each outlier
 }
@@ -79,7 +80,7 @@ func (k *byteKernels) quantizeRow(q []int8, x, s []float32, limit float32) (sigm
 }
 
 // Quantize makes an 8-bit copy of a weight. See [device.Quantizer].
-func (d *Device) Quantize(w device.Tensor, outliers []int32) device.Tensor {
+func (d *Device) Quantize(w device.Tensor, outliers []int32, magnitudes []float32) device.Tensor {
 	source := openSource("Quantize", w)
 	k := d.kernels.bytes
 	for i, c := range outliers {
@@ -87,11 +88,18 @@ func (d *Device) Quantize(w device.Tensor, outliers []int32) device.Tensor {
 			panic(fmt.Sprintf("cpu: Quantize: outliers %v: want ascending columns of %v", outliers, w))
 		}
 	}
+	if magnitudes != nil && len(magnitudes) != w.Cols {
+		panic(fmt.Sprintf("cpu: Quantize: %d magnitudes for the columns of %v", len(magnitudes), w))
+	}
 	out, in := w.Rows, w.Cols
-	q := &quantized{out: out, in: in, outliers: slices.Clone(outliers),
-		scales: make([]float32, roundUp(out, k.lanes)), ones: filled(roundUp(in, k.lanes), 1), keep: filled(in, 1),
+	q := &quantized{out: out, in: in, outliers: slices.Clone(outliers), scales: make([]float32, roundUp(out, k.lanes)),
+		factors: slices.Repeat([]float32{1}, in), inverses: slices.Repeat([]float32{1}, roundUp(in, k.lanes)),
 		forward: make([]uint8, roundUp(out, k.lanes)*roundUp(in, 4)),
 		floats:  make([]float32, roundUp(out, k.lanes)*len(outliers))}
+	if magnitudes != nil {
+		q.smooth(source.columnPeaks(d.pool.workers[0]), magnitudes)
+	}
+	q.keep = slices.Clone(q.inverses[:in])
 	for _, c := range outliers {
 		q.keep[c] = 0
 	}
@@ -107,11 +115,47 @@ func (d *Device) Quantize(w device.Tensor, outliers []int32) device.Tensor {
 	d.pool.run((out+quantizeRows-1)/quantizeRows, &quantizing{k, &source, q})
 
 	b := &buffer{quantized: q}
-	d.account(b, len(q.forward)+len(q.backward)+4*(len(q.scales)+len(q.ones)+len(q.keep)+len(q.floats)))
+	d.account(b, len(q.forward)+len(q.backward)+4*(len(q.scales)+len(q.factors)+len(q.inverses)+len(q.keep)+len(q.floats)))
 	return device.Tensor{Buffer: b, DType: device.Int8, Rows: out, Cols: in, Stride: in}
 }
 
-func filled(n int, v float32) []float32 { return slices.Repeat([]float32{v}, n) }
+// columnPeaks is the largest magnitude in every column.
+func (s *source) columnPeaks(w *worker) []float32 {
+	peaks := make([]float32, s.cols)
+	for r := range s.rows {
+		for c, v := range s.row(w, r) {
+			peaks[c] = max(peaks[c], v, -v)
+		}
+	}
+	return peaks
+}
+
+// smooth sets the factors of the columns from the largest weights in them and the sizes of what they are multiplied with.
+func (q *quantized) smooth(peaks, magnitudes []float32) {
+	// Nothing is divided by zero, and a column that does nothing gets no say.
+	const least = 1e-6
+	var sizes []float32 // of the columns after smoothing: the same for weights and activations
+	outlier := make([]bool, q.in)
+	for _, c := range q.outliers {
+		outlier[c] = true
+	}
+	for c := range q.factors {
+		m, p := max(magnitudes[c], least), max(peaks[c], least)
+		q.factors[c] = float32(math.Sqrt(float64(m) / float64(p)))
+		if !outlier[c] {
+			sizes = append(sizes, p*q.factors[c])
+		}
+	}
+	if len(sizes) > 0 {
+		slices.Sort(sizes)
+		for _, c := range q.outliers {
+			q.factors[c] = sizes[len(sizes)/2] / max(peaks[c], least)
+		}
+	}
+	for c, f := range q.factors {
+		q.inverses[c] = 1 / f
+	}
+}
 
 // quantizeRows is how many rows of a weight, or of activations, one task quantises: a multiple of four, since four rows
 // share a group of the backward panels, and of every tile's height.
@@ -126,11 +170,10 @@ type quantizing struct {
 
 func (z *quantizing) do(w *worker, task int) {
 	k, q := z.kernels, z.q
-	ones := q.ones[:q.in]
 	bytes := asInt8(w.a.take(q.in/4 + 1))[:q.in]
 	for r := task * quantizeRows; r < min((task+1)*quantizeRows, q.out); r++ {
 		row := z.source.row(w, r)
-		q.scales[r], _ = k.quantizeRow(bytes, row, ones, float32(k.limit))
+		q.scales[r], _ = k.quantizeRow(bytes, row, q.factors, float32(k.limit))
 		panel, lanes := k.panel(r, q.out)
 		lane := r - panel
 		packed := q.forward[panel*roundUp(q.in, 4):]

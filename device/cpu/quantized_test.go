@@ -11,17 +11,17 @@ import (
 
 // spec evaluates the definition of [device.Quantizer] in float64 for float32 operands, with the roundings to float32 that
 // decide which integer is nearest.
-func spec(x, w []float32, t, out, in int, outliers map[int]bool, limit float32, backward bool) []float64 {
+func spec(x, w, f []float32, t, out, in int, outliers map[int]bool, limit float32, backward bool) []float64 {
 	scales, q := make([]float64, out), make([]float64, out*in)
 	for o := range out {
 		top := float32(0)
-		for _, v := range w[o*in : (o+1)*in] {
-			top = max(top, float32(math.Abs(float64(v))))
+		for i, v := range w[o*in : (o+1)*in] {
+			top = max(top, float32(math.Abs(float64(v*f[i]))))
 		}
 		scales[o] = float64(top / limit)
 		for i, v := range w[o*in : (o+1)*in] {
 			if top > 0 {
-				q[o*in+i] = math.RoundToEven(float64(v * (limit / top)))
+				q[o*in+i] = math.RoundToEven(float64(v * f[i] * (limit / top)))
 			}
 		}
 	}
@@ -38,6 +38,8 @@ func spec(x, w []float32, t, out, in int, outliers map[int]bool, limit float32, 
 				row[k] *= float32(scales[k])
 			} else if outliers[k] {
 				row[k] = 0
+			} else {
+				row[k] *= 1 / f[k]
 			}
 			top = max(top, float32(math.Abs(float64(row[k]))))
 		}
@@ -48,7 +50,7 @@ func spec(x, w []float32, t, out, in int, outliers map[int]bool, limit float32, 
 			}
 			for j := range lanes {
 				if backward {
-					y[r*lanes+j] += float64(top/127) * v * q[k*in+j]
+					y[r*lanes+j] += float64(top/127) * v * q[k*in+j] * float64(1/f[j])
 				} else {
 					y[r*lanes+j] += float64(top/127) * v * q[j*in+k] * scales[j]
 				}
@@ -85,7 +87,14 @@ func TestBytesFollowTheDefinition(t *testing.T) {
 							open("test", x).row(r)[c] *= 50
 						}
 					}
-					q := d.Quantize(w, outliers)
+					var magnitudes []float32
+					if some {
+						for c := range shape.in {
+							magnitudes = append(magnitudes, 0.1+float32(c%7))
+						}
+					}
+					q := d.Quantize(w, outliers, magnitudes)
+					factors := bufferOf("test", q).quantized.factors
 					limit := float32(d.kernels.bytes.limit)
 					for _, add := range []bool{false, true} {
 						y, dx := d.New(shape.t, shape.out), d.New(shape.t, shape.in)
@@ -110,11 +119,34 @@ func TestBytesFollowTheDefinition(t *testing.T) {
 								}
 							}
 						}
-						check("forward", y, spec(values(x), values(w), shape.t, shape.out, shape.in, known, limit, false))
-						check("backward", dx, spec(values(dy), values(w), shape.t, shape.out, shape.in, nil, limit, true))
+						check("forward", y, spec(values(x), values(w), factors, shape.t, shape.out, shape.in, known, limit, false))
+						check("backward", dx, spec(values(dy), values(w), factors, shape.t, shape.out, shape.in, nil, limit, true))
 					}
 				})
 			}
+		}
+	}
+}
+
+// TestFactorsShareTheDifficulty checks f = sqrt(m/max|w|), and that outliers are as large as the median of the others.
+func TestFactorsShareTheDifficulty(t *testing.T) {
+	d := New(WithThreads(1))
+	w := d.New(2, 4)
+	copy(open("test", w).data, []float32{1, -4, 0.5, 2, 0.25, 1, 0.5, -9})
+	q := bufferOf("test", d.Quantize(w, []int32{3}, []float32{1, 1, 8, 100})).quantized
+	// Sizes after smoothing are 1, 2, 2 for columns 0 to 2; their median, 2, is that of column 3: 9·f = 2.
+	for c, want := range []float32{1, 0.5, 4, 2.0 / 9} {
+		if math.Abs(float64(q.factors[c]-want)) > 1e-6 {
+			t.Errorf("factor of column %d: got %g, expected %g", c, q.factors[c], want)
+		}
+	}
+	// Columns of zeros, and magnitudes of zero, harm nobody.
+	zero := d.Quantize(d.New(3, 5), nil, make([]float32, 5))
+	y := d.New(2, 3)
+	d.MatMul(y, random(d, 2, 5), false, zero, true, false)
+	for _, v := range open("test", y).data {
+		if v != 0 {
+			t.Errorf("a weight of zeros gives %g", v)
 		}
 	}
 }
@@ -131,7 +163,7 @@ func TestBytesOfBadRows(t *testing.T) {
 		}
 		v.row(3)[5] = float32(math.NaN())
 		v.row(4)[69] = float32(math.Inf(1))
-		d.MatMul(y, x, false, d.Quantize(w, nil), true, false)
+		d.MatMul(y, x, false, d.Quantize(w, nil, nil), true, false)
 		for r := range 6 {
 			for _, got := range open("test", y).row(r) {
 				switch isNaN := got != got; {
@@ -152,7 +184,7 @@ func TestBytesAreClose(t *testing.T) {
 			d := New(WithKernels(set), WithThreads(threads))
 			w, x, y, want := random(d, 192, 576), random(d, 64, 576), d.New(64, 192), d.New(64, 192)
 			d.MatMul(want, x, false, w, true, false)
-			q := d.Quantize(w, []int32{1, 100})
+			q := d.Quantize(w, []int32{1, 100}, nil)
 			d.MatMul(y, x, false, q, true, false)
 			difference, total := 0.0, 0.0
 			got, exact := open("test", y).data, open("test", want).data
@@ -185,10 +217,11 @@ func TestBytesAreClose(t *testing.T) {
 func TestBytesMisuse(t *testing.T) {
 	d := New(WithThreads(1))
 	w, x := random(d, 8, 8), random(d, 8, 8)
-	q := d.Quantize(w, nil)
+	q := d.Quantize(w, nil, nil)
 	for name, call := range map[string]func(){
-		"outliers out of order": func() { d.Quantize(w, []int32{3, 2}) },
-		"no such outlier":       func() { d.Quantize(w, []int32{8}) },
+		"outliers out of order": func() { d.Quantize(w, []int32{3, 2}, nil) },
+		"no such outlier":       func() { d.Quantize(w, []int32{8}, nil) },
+		"missing magnitudes":    func() { d.Quantize(w, nil, make([]float32, 7)) },
 		"transposed rows":       func() { d.MatMul(x, x, true, q, true, false) },
 		"a view":                func() { d.MatMul(d.New(8, 4), x, false, q.Slice(0, 4), true, false) },
 		"another operation":     func() { d.Combine(x, q, 1, 0) },
