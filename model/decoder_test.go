@@ -278,3 +278,35 @@ func TestStepRefusesBadInput(t *testing.T) {
 		}
 	}
 }
+
+// TestPrepareAgain prepares for the forward pass alone, where all layers share their memory, then for less and for all of
+// the backward pass: gradients are those of a decoder that was prepared once.
+func TestPrepareAgain(t *testing.T) {
+	config := modeltest.Llama()
+	config["num_hidden_layers"] = 4
+	dev, base := reference.New(), modeltest.Open(t, config, 1)
+	ids, labels := rows(3)
+	once := prepared(t, dev, base, false)
+	step(t, once, ids, labels, 1)
+	again, err := model.New(dev, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := model.Limits{Tokens: 64, Supervised: 64, Positions: 64}
+	again.Prepare(limits)
+	step(t, again, ids, labels, 0)
+	limits.Backward = true
+	top := again.Parameter("model.layers.3.self_attn.v_proj.weight")
+	top.WantGradient(dev)
+	again.Prepare(limits)
+	step(t, again, ids, labels, 1)
+	for _, p := range again.Parameters {
+		p.Thaw(dev)
+		p.WantGradient(dev)
+	}
+	again.Prepare(limits)
+	step(t, again, ids, labels, 1)
+	if worst, at := maxDifference(gradients(again), gradients(once)); worst != 0 {
+		t.Errorf("gradient of %s: difference %g", at, worst)
+	}
+}

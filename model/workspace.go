@@ -115,15 +115,18 @@ func (d *Decoder) Prepare(l Limits) {
 		w.scratch = &activations{}
 	}
 	// Layers below the lowest that learns share one residual stream, overwritten in place, and one set of activations.
+	before := slices.Clone(w.hidden)
+	for i := 1; i <= c.Layers; i++ {
+		if before[i].Buffer == before[i-1].Buffer {
+			w.hidden[i] = device.Tensor{} // shared until now
+		}
+	}
 	keepsOwn := func(i int) bool { return i >= lowest && !l.Checkpointing }
 	if lowest > 0 || l.Checkpointing {
 		keep(w.scratch)
 	}
 	for i := range c.Layers {
 		if i == 0 || i > lowest {
-			if i > 0 && w.hidden[i].Buffer == w.hidden[i-1].Buffer {
-				w.hidden[i] = device.Tensor{}
-			}
 			tensor(&w.hidden[i], l.Tokens, c.HiddenSize)
 		} else {
 			w.hidden[i] = w.hidden[i-1]
@@ -140,9 +143,6 @@ func (d *Decoder) Prepare(l Limits) {
 	if lowest >= c.Layers {
 		w.hidden[c.Layers] = w.hidden[c.Layers-1]
 	} else {
-		if w.hidden[c.Layers].Buffer == w.hidden[c.Layers-1].Buffer {
-			w.hidden[c.Layers] = device.Tensor{}
-		}
 		tensor(&w.hidden[c.Layers], l.Tokens, c.HiddenSize)
 	}
 

@@ -11,11 +11,13 @@ import (
 // run finds the same.
 const calibrationBatches = 4
 
-// quantize makes 8-bit copies of the frozen weights, if the recipe's precision asks for them.
-func (s *session) quantize() error {
+// quantize makes the 8-bit copies of the frozen weights that the recipe's precision asks for in a stage. The warm-up has an
+// exact forward pass in any case: its scores decide over the whole run, and the noise of 8-bit activations would choose
+// other blocks (docs/results.md).
+func (s *session) quantize(stage string) error {
 	precision := model.Precision(s.recipe.Precision)
-	if precision == model.Float32 {
-		return nil
+	if precision == model.Int8 && stage == stageWarmup {
+		precision = model.Int8Backward
 	}
 	var channels []model.Channels
 	if precision == model.Int8 {
@@ -27,12 +29,17 @@ func (s *session) quantize() error {
 	if err := s.decoder.SetPrecision(precision, channels); err != nil {
 		return fmt.Errorf("recipe: %w", err)
 	}
-	s.reporter.Note("precision %s: frozen weights of linear layers are multiplied in 8-bit integers", precision)
+	if precision != model.Float32 {
+		s.reporter.Note("%s: precision %s for products of frozen weights", stage, precision)
+	}
 	return nil
 }
 
 // calibrate measures the input channels of the linear layers.
 func (s *session) calibrate() ([]model.Channels, error) {
+	if err := s.decoder.SetPrecision(model.Float32, nil); err != nil {
+		return nil, err
+	}
 	limits := s.limits()
 	limits.Backward = false
 	s.decoder.Prepare(limits)

@@ -132,9 +132,6 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if s.loader.BatchesPerEpoch(0) == 0 {
 		return nil, fmt.Errorf("recipe: the dataset holds no row to train on")
 	}
-	if err := s.quantize(); err != nil {
-		return nil, err
-	}
 	s.state = state{Recipe: recipeHash(r), Base: s.baseHash, Data: s.data.digest()}
 	if err := s.findCheckpoint(); err != nil {
 		return nil, err

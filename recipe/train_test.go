@@ -406,9 +406,8 @@ func TestOutputDirIsNotMixed(t *testing.T) {
 	train(t, recipeOf(t, modelDir, data, out, "overwrite_output_dir=true"))
 }
 
-// TestPrecisionIsClose trains in 8-bit integers. With int8_backward the losses of the warm-up are exact, since its weights
-// are frozen, and those after it stay near; with int8 those of the warm-up are near. (Later ones depend on a selection among
-// a few blocks, which may differ.)
+// TestPrecisionIsClose trains in 8-bit integers. The losses of the warm-up are exact, since
+// its weights are frozen and its forward pass is float32; those after it stay near.
 func TestPrecisionIsClose(t *testing.T) {
 	modelDir, data := workspace(t)
 	const warmup = 3
@@ -423,7 +422,7 @@ func TestPrecisionIsClose(t *testing.T) {
 	for _, c := range []struct {
 		precision     string
 		warmup, later float64
-	}{{"int8_backward", 0, 0.05}, {"int8", 0.1, 2}} {
+	}{{"int8_backward", 0, 0.05}, {"int8", 0, 0.2}} {
 		got := losses("precision=" + c.precision)
 		for i := range want {
 			allowed := c.later
