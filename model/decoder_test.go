@@ -294,7 +294,11 @@ func TestPrepareAgain(t *testing.T) {
 	}
 	limits := model.Limits{Tokens: 64, Supervised: 64, Positions: 64}
 	again.Prepare(limits)
-	step(t, again, ids, labels, 0)
+	var in model.Input
+	in.SetRows(ids, labels)
+	if _, err := again.Loss(&in); err != nil {
+		t.Fatal(err)
+	}
 	limits.Backward = true
 	top := again.Parameter("model.layers.3.self_attn.v_proj.weight")
 	top.WantGradient(dev)
