@@ -265,7 +265,8 @@ func (w *worker) unpack(dst view, panel []float32, n, width int) {
 		if done > 0 {
 			transpose(done, &asBytes(panel)[4*c*width], width, &dst.data[c], dst.stride)
 		}
-		if done < n { // the kernel writes 8 rows
+		if done < n {
+			// The kernel writes 8 rows. From a narrower panel it reads on in the scratch memory that follows, to no effect.
 			rows := w.aside.take(8 * dst.cols)
 			transpose(8, &asBytes(panel)[4*(c*width+done)], width, &rows[c], dst.cols)
 		}

@@ -12,8 +12,8 @@ func (k *kernel) total(acc []vector, op func(d, n, m vector)) vector {
 	return acc[0]
 }
 
-// reduce combines vectors and then their lanes, by an instruction on vectors and by one on neighbours, and returns the result
-// from the kernel.
+// reduce combines vectors and then their lanes, by an instruction on vectors and by one on neighbours, and returns the
+// result from the kernel.
 func (k *kernel) reduce(acc []vector, op, neighbours func(d, n, m vector)) {
 	x := k.total(acc, op)
 	neighbours(x, x, x)
