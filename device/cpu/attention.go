@@ -251,9 +251,8 @@ func (h *heads) mask(scores []float32, width int, s *span, k0, rows, first, n in
 
 // unpack writes the columns of a panel [HeadDim, width], transposed, to the n rows of dst.
 func (w *worker) unpack(dst view, panel []float32, n, width int) {
-	kn := w.kernels
-	transpose := kn.transpose[device.Float]
-	if transpose == nil || dst.cols%kn.height != 0 {
+	transpose, group := w.kernels.transpose[device.Float], w.kernels.unit()
+	if transpose == nil || dst.cols%group != 0 {
 		for r := range n {
 			for i := range dst.row(r) {
 				dst.data[r*dst.stride+i] = panel[i*width+r]
@@ -262,11 +261,12 @@ func (w *worker) unpack(dst view, panel []float32, n, width int) {
 		return
 	}
 	done := n &^ 7
-	for c := 0; c < dst.cols; c += kn.height {
+	for c := 0; c < dst.cols; c += group {
 		if done > 0 {
 			transpose(done, &asBytes(panel)[4*c*width], width, &dst.data[c], dst.stride)
 		}
-		if done < n { // the kernel writes 8 rows
+		if done < n {
+			// The kernel writes 8 rows. From a narrower panel it reads on in the scratch memory that follows, to no effect.
 			rows := w.aside.take(8 * dst.cols)
 			transpose(8, &asBytes(panel)[4*(c*width+done)], width, &rows[c], dst.cols)
 		}

@@ -1,7 +1,7 @@
 // Package cpu is the device that computes in float32 on all cores, with SIMD kernels where the machine has them.
 //
-// There is one table of kernels ([Kernels] names them) for each instruction set: AVX-512 and AVX2 in assembly written by
-// a generator (device/cpu/asm), and plain Go, which serves every other machine and the build tag noasm. The widest that
+// There is one table of kernels ([Kernels] names them) for each instruction set: AVX-512, AVX2 and NEON in assembly written
+// by generators (device/cpu/asm), and plain Go, which serves every other machine and the build tag noasm. The widest that
 // the machine can run is chosen once, at start.
 //
 // Results are the same bits whatever the number of threads: work is cut by the shapes of the operands alone, every

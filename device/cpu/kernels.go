@@ -19,9 +19,9 @@ type kernels struct {
 	height, lanes, columns int
 	tile                   [3]func(k int, a, b, c *float32, ldc int, add bool)
 
-	// transpose turns height rows of k elements, ld elements apart, into k groups of height floats that lie stride floats
+	// transpose turns unit() rows of k elements, ld elements apart, into k groups of as many floats that lie stride floats
 	// apart; k is a multiple of 8. deal copies k rows of n·w elements, ld elements apart, to n panels of k groups of w
-	// floats that lie stride floats apart; w is a multiple of height. Both widen. They are nil in the set "go".
+	// floats that lie stride floats apart; w is a multiple of unit(). Both widen. They are nil in the set "go".
 	transpose [dtypes]func(k int, src *byte, ld int, dst *float32, stride int)
 	deal      [dtypes]func(k, n, w int, src *byte, ld int, dst *float32, stride int)
 
@@ -77,6 +77,9 @@ type adamwConstants struct {
 
 // width is the floats of a full panel of B.
 func (k *kernels) width() int { return k.lanes * k.columns }
+
+// unit is how many rows transpose takes: it divides the height of a panel of A and every width of a panel of B.
+func (k *kernels) unit() int { return min(k.height, k.lanes) }
 
 // widenInto widens len(dst) elements.
 func (k *kernels) widenInto(dst []float32, src []byte, dtype device.DType) {

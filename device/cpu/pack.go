@@ -43,7 +43,7 @@ func (w *worker) pack(dst []float32, width, unit int, o *operand, byRow bool, i0
 
 // packColumns packs full panels of stored columns from j on.
 func (w *worker) packColumns(dst []float32, width, full int, o *operand, j, p, k int) {
-	if deal := w.kernels.deal[o.dtype]; deal != nil && width%w.kernels.height == 0 {
+	if deal := w.kernels.deal[o.dtype]; deal != nil {
 		deal(k, full, width, o.at(p, j), o.stride, &dst[0], width*k)
 		return
 	}
@@ -67,14 +67,14 @@ func (w *worker) packRest(dst []float32, width, n int, o *operand, j, p, k int) 
 func (w *worker) packRows(dst []float32, width, n int, o *operand, i, p, k int) {
 	lane, done := 0, k&^7
 	if transpose := w.kernels.transpose[o.dtype]; transpose != nil && done > 0 {
-		height := w.kernels.height
-		for ; lane+height <= n; lane += height {
+		group := w.kernels.unit()
+		for ; lane+group <= n; lane += group {
 			transpose(done, o.at(i+lane, p), o.stride, &dst[lane], width)
 		}
 		if lane < n {
 			// Fewer rows than the kernel takes: those that do not exist are zeros in a copy.
-			rows := w.aside.take(height * done)
-			for l := range height {
+			rows := w.aside.take(group * done)
+			for l := range group {
 				row := rows[l*done:][:done]
 				clear(row)
 				if lane+l < n {
@@ -82,7 +82,7 @@ func (w *worker) packRows(dst []float32, width, n int, o *operand, i, p, k int) 
 				}
 			}
 			w.kernels.transpose[device.Float](done, &asBytes(rows)[0], done, &dst[lane], width)
-			lane += height
+			lane += group
 		}
 	}
 	for l := range width {
