@@ -21,10 +21,10 @@ func (s *session) lowRank(ctx context.Context) error {
 	st := &stage{name: stageTraining, steps: s.trainingSteps(), afterUpdate: func() { lowrank.Changed(layers) }}
 	st.optimizer = s.newOptimizer(lowrank.Tensors(layers))
 	st.schedule = s.schedule(r.LearningRate, st.steps)
+	s.decoder.Prepare(s.limits())
 	if err := s.quantize(stageTraining); err != nil {
 		return err
 	}
-	s.decoder.Prepare(s.limits())
 	trainable := 0
 	for _, t := range st.optimizer.Tensors() {
 		trainable += t.Value.Len()

@@ -11,7 +11,7 @@ import (
 // run finds the same.
 const calibrationBatches = 4
 
-// quantize makes the 8-bit copies of the frozen weights that the recipe's precision asks for in a stage. The warm-up has an
+// quantize makes, for a decoder that is prepared, the 8-bit copies of the frozen weights that the recipe's precision asks for in a stage. The warm-up has an
 // exact forward pass in any case: its scores decide over the whole run, and the noise of 8-bit activations would choose
 // other blocks (docs/results.md).
 func (s *session) quantize(stage string) error {
@@ -40,9 +40,6 @@ func (s *session) calibrate() ([]model.Channels, error) {
 	if err := s.decoder.SetPrecision(model.Float32, nil); err != nil {
 		return nil, err
 	}
-	limits := s.limits()
-	limits.Backward = false
-	s.decoder.Prepare(limits)
 	var inputs []*model.Input
 	for i := range min(calibrationBatches, s.loader.BatchesPerEpoch(0)) {
 		var batch dataset.Batch

@@ -108,10 +108,10 @@ func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []spa
 		slot := s.decoder.Linear(m.Name)
 		*slot.Linear = accumulator.Observe(i, slot.Base)
 	}
+	s.decoder.Prepare(s.limits())
 	if err := s.quantize(stageWarmup); err != nil {
 		return nil, err
 	}
-	s.decoder.Prepare(s.limits())
 	if err := s.restore(st); err != nil {
 		return nil, err
 	}
@@ -150,15 +150,15 @@ func (s *session) sparseLinears(selection *sparse.Selection) (*sparse.Gatherer, 
 // tune trains the selected blocks, with an optimizer and a schedule of their own.
 func (s *session) tune(ctx context.Context, c sparse.Controller, g *sparse.Gatherer) error {
 	r := s.recipe
-	if err := s.quantize(stageTuning); err != nil {
-		return err
-	}
 	st := &stage{name: stageTuning, steps: c.TuningSteps, start: c.WarmupSteps, schedule: s.schedule(r.LearningRate, c.TuningSteps)}
 	st.optimizer = s.newOptimizer([]optimizer.Tensor{{Name: "blocks", Value: g.Delta, Grad: g.Grad, Moment1: g.Moment1, Moment2: g.Moment2}})
 	if c.Update == sparse.UpdateKeep {
 		st.tensors = s.parameterTensors()
 	}
 	s.decoder.Prepare(s.limits())
+	if err := s.quantize(stageTuning); err != nil {
+		return err
+	}
 	s.reportTrainable(g.Values(), fmt.Sprintf("%d blocks of %d × %d in %d matrices", g.Blocks(), g.Size, g.Size, len(g.Linears)))
 	if err := s.restore(st); err != nil {
 		return err
