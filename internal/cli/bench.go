@@ -12,7 +12,7 @@ import (
 // newBench is smt bench.
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Time the engine", Long: "Time the engine on models of fixed shapes with random weights and tokens."}
-	cmd.AddCommand(newBenchStep())
+	cmd.AddCommand(newBenchStep(), newBenchGEMM())
 	return cmd
 }
 
@@ -51,5 +51,40 @@ medium one, and the shape of Llama-3.2-1B, with random weights; a model director
 	f.IntVar(&threads, "threads", 0, "cores to use; 0: all")
 	cmd.SetFlagErrorFunc(flagError)
 	Describe(cmd, []Example{{"SMT on the medium shape", "smt bench step --config M --method smt --seq 512 --batch 2"}}, ExitBadModel, ExitOutOfMemory)
+	return cmd
+}
+
+// newBenchGEMM is smt bench gemm.
+func newBenchGEMM() *cobra.Command {
+	var o benchmark.GEMMOptions
+	var threads int
+	cmd := &cobra.Command{
+		Use:   "gemm",
+		Short: "Time a matrix product and print one JSON line",
+		Long: `Time one of the three products of a linear layer W [n, k] with m tokens, and print one JSON line: forward (y = x Wᵀ), dx
+(dX = dY W) or dw (dW = dYᵀ X). bench/gemm compares them with MKL and OpenBLAS.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dev, err := recipe.NewDevice("cpu", threads)
+			if err != nil {
+				return err
+			}
+			r, err := benchmark.GEMM(dev, o)
+			if err != nil {
+				return &ExitError{ExitUsage, err}
+			}
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Direction, "direction", "forward", "forward, dx or dw")
+	f.IntVar(&o.M, "m", 1024, "tokens")
+	f.IntVar(&o.N, "n", 2048, "outputs of the layer")
+	f.IntVar(&o.K, "k", 2048, "inputs of the layer")
+	f.IntVar(&o.Rounds, "rounds", 7, "rounds, of which the median counts")
+	f.StringVar((*string)(&o.Precision), "precision", "float32", "float32 or int8")
+	f.IntVar(&threads, "threads", 0, "cores to use; 0: all")
+	cmd.SetFlagErrorFunc(flagError)
+	Describe(cmd, []Example{{"the gradient of an MLP's weight", "smt bench gemm --direction dw --m 1024 --n 8192 --k 2048"}}, ExitOutOfMemory)
 	return cmd
 }
