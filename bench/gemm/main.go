@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"smt/bench/gemm/peak"
@@ -52,6 +53,16 @@ func main() {
 	shapes := flag.String("shapes", "576x576,192x576,1536x576,1024x1024,2816x1024,2048x2048,8192x2048", "values of NxK")
 	asJSON := flag.Bool("json", false, "print a JSON line for each case")
 	flag.Parse()
+	// MKL's threads wait for more work by spinning, which would take the cores from whoever is measured next. The library
+	// reads the variable from the environment that the process began with.
+	if os.Getenv("KMP_BLOCKTIME") == "" {
+		self, err := os.Executable()
+		if err == nil {
+			err = syscall.Exec(self, os.Args, append(os.Environ(), "KMP_BLOCKTIME=0"))
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	if err := run(*mkl, *openblas, *rounds, *threadList, *tokens, *shapes, *asJSON); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -117,6 +128,9 @@ func numbers(list string) (all []int) {
 // deviates more was measured while something else ran.
 const steadiness = 0.08
 
+// rest lets the threads of the library before fall asleep: OpenBLAS's spin for some 25 ms.
+const rest = 60 * time.Millisecond
+
 // measure times one case. Each round runs every library once on cold operands of its own, between two measurements of the
 // peak; rounds that were disturbed are thrown away.
 func measure(dev *cpu.Device, libraries []*blas, d direction, m, n, k, threads, rounds int) (result, error) {
@@ -136,6 +150,7 @@ func measure(dev *cpu.Device, libraries []*blas, d direction, m, n, k, threads, 
 	work := 2 * float64(rows) * float64(columns) * float64(depth)
 	repeat := max(1, int(2e9*float64(threads)/work))
 	rate := func(call func()) float64 {
+		time.Sleep(rest)
 		began := time.Now()
 		for range repeat {
 			call()
@@ -151,6 +166,7 @@ func measure(dev *cpu.Device, libraries []*blas, d direction, m, n, k, threads, 
 		for _, l := range libraries {
 			round[l.name] = rate(func() { l.multiply(want, a, b, rows, columns, depth, d.transA, d.transB) })
 		}
+		time.Sleep(rest)
 		after := peak.FLOPS(threads) / 1e9
 		best = max(best, before, after)
 		if last := attempt >= 5*rounds; !last && (math.Abs(before-after) > steadiness*best || min(before, after) < (1-steadiness)*best) {
