@@ -1,8 +1,9 @@
 package cpu
 
 import (
-	"sync"
+	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // A job is one parallel phase of an operation: do is called once for every task from 0 to n, in any order and on any
@@ -29,35 +30,109 @@ func (w *worker) edge() []float32 { return w.tile[:maxTile] }
 
 // A pool keeps the worker goroutines of a device. Starting a goroutine for each call would cost about as much as the
 // smaller operations themselves, and would allocate.
+//
+// Between jobs a worker watches for the next one for a while before it sleeps. Waking a thread takes longer than many a
+// job, and the kernel may put it beside its waker on one core, where it stays until the scheduler next balances.
 type pool struct {
 	workers []*worker
-	wake    chan *worker
+	helpers []*helper // all workers but the first, which is the caller's
 	current job
 	tasks   int64
 	next    atomic.Int64
-	running sync.WaitGroup
+	pending atomic.Int64 // helpers at work, and callerSleeps
+	done    chan struct{}
+	watch   time.Duration // how long a thread without work watches before it sleeps
 }
 
+// watchTime bounds the time a thread spends watching: longer than the serial stretches between the operations of a step,
+// shorter than anything a person or another program would notice.
+const watchTime = 200 * time.Microsecond
+
+// callerSleeps is added to pool.pending by a caller that has stopped watching: the last helper must wake it.
+const callerSleeps = 1 << 32
+
+// A helper is a worker with a goroutine of its own.
+type helper struct {
+	*worker
+	state atomic.Int32
+	wake  chan struct{}
+}
+
+// The states of a helper.
+const (
+	asleep   int32 = iota // a job must be announced through wake
+	watching              // setting called is enough
+	called                // at work, or about to be
+)
+
 func newPool(threads int, k *kernels) *pool {
-	p := &pool{wake: make(chan *worker, threads)}
-	for range threads {
-		p.workers = append(p.workers, &worker{kernels: k})
+	p := &pool{done: make(chan struct{}, 1)}
+	if threads <= runtime.GOMAXPROCS(0) {
+		p.watch = watchTime // otherwise the thread that is waited for may need the very core
 	}
-	for range threads - 1 {
-		go p.serve()
+	for i := range threads {
+		p.workers = append(p.workers, &worker{kernels: k})
+		if i > 0 {
+			h := &helper{worker: p.workers[i], wake: make(chan struct{}, 1)}
+			h.state.Store(watching)
+			p.helpers = append(p.helpers, h)
+			go p.serve(h)
+		}
 	}
 	return p
 }
 
-// serve is the life of a worker goroutine: it takes part in one job for every worker that it receives.
-func (p *pool) serve() {
-	for w := range p.wake {
-		p.work(w)
-		p.running.Done()
+// serve is the life of a helper's goroutine.
+func (p *pool) serve(h *helper) {
+	for h.wait(p.watch) {
+		p.work(h.worker)
+		h.state.Store(watching) // before the caller learns that the job is done, since it may then call again
+		if p.pending.Add(-1) == callerSleeps {
+			p.done <- struct{}{}
+		}
 	}
 }
 
-func (p *pool) close() { close(p.wake) }
+// wait returns when the helper is called; false ends it.
+func (h *helper) wait(watch time.Duration) bool {
+	if watchFor(watch, func() bool { return h.state.Load() == called }) {
+		return true
+	}
+	if !h.state.CompareAndSwap(watching, asleep) {
+		return true // called at the last moment
+	}
+	_, open := <-h.wake
+	return open
+}
+
+// call sends the helper to work.
+func (h *helper) call() {
+	if !h.state.CompareAndSwap(watching, called) {
+		h.state.Store(called)
+		h.wake <- struct{}{}
+	}
+}
+
+// watchFor waits until something holds, for about the given time at most, and reports whether it does.
+func watchFor(limit time.Duration, holds func() bool) bool {
+	for began := time.Now(); ; {
+		for range 100 {
+			if holds() {
+				return true
+			}
+		}
+		if time.Since(began) >= limit {
+			return false
+		}
+	}
+}
+
+// close ends the helpers, which must be idle.
+func (p *pool) close() {
+	for _, h := range p.helpers {
+		close(h.wake)
+	}
+}
 
 // run does the tasks 0 to n of j on all workers, the caller among them, and returns when all are done. Workers take the
 // next task as they become free, so that tasks of unequal length even out.
@@ -74,12 +149,14 @@ func (p *pool) runOn(threads, n int, j job) {
 	}
 	p.current, p.tasks = j, int64(n)
 	p.next.Store(0)
-	p.running.Add(helpers)
-	for _, w := range p.workers[1 : helpers+1] {
-		p.wake <- w
+	p.pending.Store(int64(helpers))
+	for _, h := range p.helpers[:helpers] {
+		h.call()
 	}
 	p.work(p.workers[0])
-	p.running.Wait()
+	if !watchFor(p.watch, func() bool { return p.pending.Load() == 0 }) && p.pending.Add(callerSleeps) != callerSleeps {
+		<-p.done
+	}
 	p.current = nil
 }
 

@@ -51,7 +51,7 @@ func TestThreadsEndWithTheDevice(t *testing.T) {
 	runtime.KeepAlive(d)
 	eventually(t, "the end of the threads", func() bool {
 		select {
-		case _, open := <-p.wake:
+		case _, open := <-p.helpers[6].wake:
 			return !open
 		default:
 			return false
