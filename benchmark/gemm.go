@@ -14,7 +14,7 @@ type GEMMOptions struct {
 	Direction string // forward (y = x Wᵀ), dx (dX = dY W) or dw (dW = dYᵀ X)
 	M, N, K   int
 	Rounds    int
-	Precision model.Precision // float32; or int8, for forward and dx
+	Precision model.Precision // float32; or bf16 or int8, for forward and dx
 }
 
 // A GEMMResult is what one JSON line tells; rates are in 1e9 operations a second, a multiplication and an addition being
@@ -48,6 +48,12 @@ func GEMM(dev device.Device, o GEMMOptions) (*GEMMResult, error) {
 	switch o.Precision {
 	case "", model.Float32:
 		o.Precision = model.Float32
+	case model.BF16:
+		q, ok := dev.(device.Rounder)
+		if !ok || o.Direction == "dw" {
+			return nil, fmt.Errorf("benchmark: precision bf16 is for forward and dx, on a device that has it")
+		}
+		w = q.Rounded(w)
 	case model.Int8:
 		q, ok := dev.(device.Quantizer)
 		if !ok || o.Direction == "dw" {
@@ -55,7 +61,7 @@ func GEMM(dev device.Device, o GEMMOptions) (*GEMMResult, error) {
 		}
 		w = q.Quantize(w, nil, nil)
 	default:
-		return nil, fmt.Errorf("benchmark: precision %q: expected float32 or int8", o.Precision)
+		return nil, fmt.Errorf("benchmark: precision %q: expected float32, bf16 or int8", o.Precision)
 	}
 	var call func()
 	switch o.Direction {

@@ -182,9 +182,10 @@ type Recipe struct {
 	Device string `group:"machine" key:"device" default:"cpu" choices:"cpu|reference" help:"what computes"`
 	// Threads is the number of cores to use. The results do not depend on it.
 	Threads int `key:"threads" default:"0" range:"[0,4096]" help:"cores to use; 0: all"`
-	// Precision says how products with frozen weights are computed: in float32, in 8-bit integers in the backward pass, or
-	// in both passes. Sums, and whatever is trained, stay float32. Weights stay as they are on disk.
-	Precision string `key:"precision" default:"float32" choices:"float32|int8_backward|int8" help:"products of frozen weights: float32, or 8-bit integers in the backward pass or both"`
+	// Precision says how products with frozen weights are computed: in float32; with operands rounded to bfloat16; in 8-bit
+	// integers in the backward pass; or in 8-bit integers in both passes, with a head in bfloat16. Sums, and whatever is
+	// trained, stay float32. Weights stay as they are on disk.
+	Precision string `key:"precision" default:"float32" choices:"float32|bf16|int8_backward|int8" help:"products of frozen weights: float32, bf16, or 8-bit integers in the backward pass or both"`
 	// Int8OutlierRatio is the fraction of a linear layer's input channels, the largest ones, that int8 keeps in float32.
 	Int8OutlierRatio float64 `key:"int8_outlier_ratio" default:"0.01" range:"[0,1]" help:"int8: fraction of the input channels, the largest ones, that stay float32"`
 	// GradientCheckpointing recomputes the activations of a layer in the backward pass instead of keeping them.

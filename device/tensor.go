@@ -16,9 +16,11 @@ const (
 	Index
 	// Int8 is a frozen weight in 8-bit integers with scales: what [Quantizer] makes.
 	Int8
+	// Brain is a frozen weight whose products are computed in bfloat16: what [Rounder] makes.
+	Brain
 )
 
-// Size is the bytes of one stored element; 0 for Float and Int8, whose form is the device's own.
+// Size is the bytes of one stored element; 0 for Float, Int8 and Brain, whose form is the device's own.
 func (d DType) Size() int {
 	switch d {
 	case F32, Index:
@@ -43,6 +45,8 @@ func (d DType) String() string {
 		return "index"
 	case Int8:
 		return "I8"
+	case Brain:
+		return "brain"
 	}
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }

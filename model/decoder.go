@@ -24,6 +24,7 @@ type Decoder struct {
 	Layers     []*Layer
 
 	embed, norm, head *Parameter
+	headStand         standIns // for the head in Step and Loss: see SetPrecision
 	byName            map[string]*Parameter
 	linears           []*Slot
 	ropeTable         device.Tensor

@@ -20,17 +20,12 @@ type Dense struct {
 	Weight *Parameter // [out, in]
 	Bias   *Parameter // [1, out] or nil
 
-	quantized        device.Tensor // 8-bit copy of the weight for the backward pass, if there is one: see SetPrecision
-	quantizedForward bool          // and for the forward pass
+	stand standIns
 }
 
 // Product sets y = x Wᵀ.
 func (l *Dense) Product(y, x device.Tensor) {
-	w := l.Weight.Value
-	if l.quantizedForward {
-		w = l.quantized
-	}
-	l.Device.MatMul(y, x, false, w, true, false)
+	l.Device.MatMul(y, x, false, l.stand.in(forwardPass, l.Weight), true, false)
 }
 
 // Forward sets y = x Wᵀ + bias.
@@ -50,11 +45,7 @@ func (l *Dense) Backward(dx, dy, x device.Tensor, add bool) {
 		l.Device.ColumnDot(l.Bias.Grad, dy, device.Tensor{})
 	}
 	if dx.Valid() {
-		w := l.Weight.Value
-		if l.quantized.Valid() {
-			w = l.quantized
-		}
-		l.Device.MatMul(dx, dy, false, w, false, add)
+		l.Device.MatMul(dx, dy, false, l.stand.in(backwardPass, l.Weight), false, add)
 	}
 }
 

@@ -111,7 +111,7 @@ func (d *Decoder) headLoss(final device.Tensor, in *Input, scale float64) float6
 	for at := 0; at < n; at += w.logits.Rows {
 		end := min(at+w.logits.Rows, n)
 		logits, normed := w.logits.Slice(0, end-at), w.finalNormed.Slice(at, end)
-		dev.MatMul(logits, normed, false, d.head.Value, true, false)
+		dev.MatMul(logits, normed, false, d.headStand.in(forwardPass, d.head), true, false)
 		dev.CrossEntropy(w.loss.Slice(at, end), logits, w.labels.Slice(at, end), scale)
 		if scale == 0 {
 			continue
@@ -119,7 +119,7 @@ func (d *Decoder) headLoss(final device.Tensor, in *Input, scale float64) float6
 		if d.head.Learns() {
 			dev.MatMul(d.head.Grad, logits, true, normed, false, true)
 		}
-		dev.MatMul(w.dfinal.Slice(at, end), logits, false, d.head.Value, false, false)
+		dev.MatMul(w.dfinal.Slice(at, end), logits, false, d.headStand.in(backwardPass, d.head), false, false)
 	}
 	sum := 0.0
 	if n > 0 {

@@ -9,22 +9,69 @@ import (
 	"smt/device"
 )
 
-// A Precision says in which numbers the products with frozen weights of linear layers are computed. Everything else, the
-// head and what an adapter adds among it, stays in the device's own precision.
+// A Precision says in which numbers the products with frozen weights are computed. Everything else, and what an adapter
+// adds, stays in the device's own precision.
 type Precision string
 
 const (
 	// Float32 is the device's own precision everywhere.
 	Float32 Precision = "float32"
+	// BF16 rounds both operands to bfloat16, 8 bits of significand, in both passes and the head. Sums are float32.
+	BF16 Precision = "bf16"
 	// Int8Backward computes dX = dY W in 8-bit integers. The forward pass, and so the loss, is exact; the gradients of
 	// what learns below are off by some percent.
 	Int8Backward Precision = "int8_backward"
-	// Int8 computes y = x Wᵀ in 8-bit integers too, but for outlier columns of x.
+	// Int8 computes y = x Wᵀ in 8-bit integers too, but for outlier columns of x, and the head as BF16 does.
 	Int8 Precision = "int8"
+	// Int8Warmup is Int8 for passes that choose what is trained: the forward pass is that of BF16.
+	Int8Warmup Precision = "int8_warmup"
 )
 
-// Precisions are those there are.
-var Precisions = []Precision{Float32, Int8Backward, Int8}
+// Precisions are those that a recipe may ask for.
+var Precisions = []Precision{Float32, BF16, Int8Backward, Int8}
+
+// An arithmetic is how one kind of product with frozen weights is computed.
+type arithmetic uint8
+
+const (
+	inFloat arithmetic = iota // the device's own
+	inBF16                    // operands in bfloat16: device.Rounder
+	inInt8                    // operands in 8-bit integers: device.Quantizer
+)
+
+// arithmetics are those of a precision.
+func (p Precision) arithmetics() (forward, backward, head arithmetic, err error) {
+	switch p {
+	case Float32:
+		return inFloat, inFloat, inFloat, nil
+	case BF16:
+		return inBF16, inBF16, inBF16, nil
+	case Int8Backward:
+		return inFloat, inInt8, inFloat, nil
+	case Int8:
+		return inInt8, inInt8, inBF16, nil
+	case Int8Warmup:
+		return inBF16, inInt8, inBF16, nil
+	}
+	return 0, 0, 0, fmt.Errorf("model: precision %q: expected one of %v", p, Precisions)
+}
+
+// The passes that a weight is multiplied in.
+const (
+	forwardPass = iota
+	backwardPass
+)
+
+// standIns are tensors that stand for a frozen weight in the products of each pass; invalid ones leave the weight itself.
+type standIns [2]device.Tensor
+
+// in is what stands for w in a pass.
+func (s *standIns) in(pass int, w *Parameter) device.Tensor {
+	if s[pass].Valid() {
+		return s[pass]
+	}
+	return w.Value
+}
 
 // A Channels says what the input of a linear layer looks like: see [device.Quantizer].
 type Channels struct {
@@ -32,31 +79,47 @@ type Channels struct {
 	Outliers   []int32   // the largest columns, ascending
 }
 
-// SetPrecision makes 8-bit copies of the weights of all linear layers that do not learn, or drops them. channels, which
-// only Int8 needs, are those of each of Linears.
+// SetPrecision makes what the products of a precision need for the weights of the head and of all linear layers, none of
+// which may learn, or drops it. channels, which only Int8 needs, are those of each of Linears.
 func (d *Decoder) SetPrecision(p Precision, channels []Channels) error {
+	d.headStand = standIns{}
 	for _, s := range d.linears {
-		s.Base.quantized, s.Base.quantizedForward = device.Tensor{}, false
+		s.Base.stand = standIns{}
 	}
-	if p == Float32 {
-		return nil
+	forward, backward, head, err := p.arithmetics()
+	if err != nil || p == Float32 {
+		return err
 	}
-	if !slices.Contains(Precisions, p) {
-		return fmt.Errorf("model: precision %q: expected one of %v", p, Precisions)
-	}
-	dev, ok := d.Device.(device.Quantizer)
-	if !ok {
-		return fmt.Errorf("model: precision %s: the device %s has no products of 8-bit integers", p, d.Device.Name())
+	rounder, rounds := d.Device.(device.Rounder)
+	quantizer, quantizes := d.Device.(device.Quantizer)
+	if !rounds && max(forward, head) >= inBF16 || !quantizes && backward == inInt8 {
+		return fmt.Errorf("model: precision %s: the device %s computes in no other precision than its own", p, d.Device.Name())
 	}
 	for i, s := range d.linears {
-		if s.Base.Weight.Learns() {
-			return fmt.Errorf("model: precision %s: %s is trained itself; 8-bit integers are for frozen weights", p, s.Name)
+		w := s.Base.Weight
+		if w.Learns() {
+			return fmt.Errorf("model: precision %s: %s is trained itself; other precisions than float32 are for frozen weights", p, s.Name)
 		}
-		var c Channels
-		if p == Int8 && i < len(channels) {
-			c = channels[i]
+		var copied device.Tensor
+		if backward == inInt8 {
+			var c Channels
+			if forward == inInt8 && i < len(channels) {
+				c = channels[i]
+			}
+			copied = quantizer.Quantize(w.Value, c.Outliers, c.Magnitudes)
 		}
-		s.Base.quantized, s.Base.quantizedForward = dev.Quantize(s.Base.Weight.Value, c.Outliers, c.Magnitudes), p == Int8
+		for pass, a := range []arithmetic{forward, backward} {
+			switch a {
+			case inBF16:
+				s.Base.stand[pass] = rounder.Rounded(w.Value)
+			case inInt8:
+				s.Base.stand[pass] = copied
+			}
+		}
+	}
+	if head == inBF16 && !d.head.Learns() {
+		handle := rounder.Rounded(d.head.Value)
+		d.headStand = standIns{handle, handle}
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"strings"
+
 	"smt/config"
 	"smt/device"
 	"smt/model"
@@ -190,7 +192,7 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	}
 	tokens := length * r.PerDeviceTrainBatchSize
 	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
-		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4, Int8: r.Precision != "float32",
+		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4, Int8: strings.HasPrefix(r.Precision, "int8"),
 		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing}}
 	if r.Device == "reference" {
 		m.Width = 8

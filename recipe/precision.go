@@ -11,13 +11,13 @@ import (
 // run finds the same.
 const calibrationBatches = 4
 
-// quantize makes, for a decoder that is prepared, the 8-bit copies of the frozen weights that the recipe's precision asks for in a stage. The warm-up has an
-// exact forward pass in any case: its scores decide over the whole run, and the noise of 8-bit activations would choose
-// other blocks (docs/results.md).
+// quantize makes, for a decoder that is prepared, what the recipe's precision needs of the frozen weights in a stage. The
+// warm-up never has a forward pass in 8-bit integers: its scores decide over the whole run, and the noise of 8-bit
+// activations would choose other blocks (docs/results.md).
 func (s *session) quantize(stage string) error {
 	precision := model.Precision(s.recipe.Precision)
 	if precision == model.Int8 && stage == stageWarmup {
-		precision = model.Int8Backward
+		precision = model.Int8Warmup
 	}
 	var channels []model.Channels
 	if precision == model.Int8 {

@@ -193,18 +193,22 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
-// BenchmarkMatMulBytes multiplies with a weight in 8-bit integers, beside the same products in float32.
-func BenchmarkMatMulBytes(b *testing.B) {
+// BenchmarkMatMulPrecision multiplies with a frozen weight in each arithmetic there is: float32, bfloat16 and 8-bit integers.
+func BenchmarkMatMulPrecision(b *testing.B) {
 	const m = 1024
 	for _, s := range []struct{ out, in int }{{576, 576}, {192, 576}, {1536, 576}, {2048, 2048}, {8192, 2048}} {
 		for _, backward := range []bool{false, true} {
-			for _, bytes := range []bool{false, true} {
-				name := fmt.Sprintf("%dx%d/%s/%s", s.out, s.in, map[bool]string{false: "forward", true: "backward"}[backward],
-					map[bool]string{false: "float32", true: "bytes"}[bytes])
+			for _, arithmetic := range []string{"float32", "bf16", "bf16 of F16", "bytes"} {
+				name := fmt.Sprintf("%dx%d/%s/%s", s.out, s.in, map[bool]string{false: "forward", true: "backward"}[backward], arithmetic)
 				b.Run(name, func(b *testing.B) {
 					d := New()
 					w, x, y := random(d, s.out, s.in), random(d, m, s.in), random(d, m, s.out)
-					if bytes {
+					switch arithmetic {
+					case "bf16":
+						w = d.Rounded(asStored(d, w, device.BF16))
+					case "bf16 of F16":
+						w = d.Rounded(asStored(d, w, device.F16))
+					case "bytes":
 						var outliers []int32
 						for c := range s.in / 100 {
 							outliers = append(outliers, int32(100*c))

@@ -41,6 +41,13 @@ func (d *Device) MatMul(c, a device.Tensor, transA bool, b device.Tensor, transB
 		d.multiplyBytes(c, a, b, !transB, add)
 		return
 	}
+	if b.DType == device.Brain {
+		if transA {
+			panic(fmt.Sprintf("cpu: MatMul: %v (transposed) · %v: a weight in bfloat16 is multiplied with rows", a, b))
+		}
+		d.multiplyRounded(c, a, b, !transB, add)
+		return
+	}
 	cv, as, bs := open("MatMul", c), openSource("MatMul", a), openSource("MatMul", b)
 	if m <= skinnyRows && as.dtype == device.Float && !transA && transB && k > 0 {
 		d.skinny(cv, as.view, bs.operand(true), add)

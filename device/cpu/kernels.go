@@ -33,6 +33,8 @@ type kernels struct {
 
 	// bytes are the kernels of products with weights in 8-bit integers.
 	bytes *byteKernels
+	// pairs are those of products in bfloat16; without them, rounded floats are multiplied.
+	pairs *pairKernels
 
 	// weigh sets dst[c] = Σ_j w[j]·v[j*ld+c].
 	weigh func(dst, w []float32, v *float32, ld int)

@@ -18,6 +18,9 @@ func available() []*kernels {
 			if x.HasAVX512VNNI {
 				wide.bytes = &vnni512
 			}
+			if x.HasAVX512BF16 {
+				wide.pairs = &brain512
+			}
 			sets = append(sets, &wide)
 		}
 		sets = append(sets, &wide256)
@@ -120,3 +123,7 @@ var (
 		asm.TileBytes4x8AVX2, asm.TileBytes4x16AVX2,
 	}, peak: asm.PeakAVX2, quantize: asm.QuantizeAVX2}
 )
+
+// brain512 multiplies bfloat16 with VDPBF16PS.
+var brain512 = pairKernels{tile: [3]pairTile{asm.TilePairs8x16BF16, asm.TilePairs8x32BF16, asm.TilePairs8x48BF16},
+	round: asm.RoundBF16, interleave: asm.InterleaveBF16}

@@ -13,6 +13,7 @@ type operand struct {
 	size       int // bytes of an element
 	stride     int // elements from one stored row to the next
 	transposed bool
+	rounded    bool // packed elements are rounded to bfloat16
 }
 
 // at is the address of stored element (r, c).
@@ -25,6 +26,7 @@ func (w *worker) pack(dst []float32, width, unit int, o *operand, byRow bool, i0
 	if k == 0 {
 		return
 	}
+	all := dst[:roundUp(i1-i0, unit)*k]
 	if full := (i1 - i0) / width; !byRow && full > 0 {
 		w.packColumns(dst, width, full, o, i0, p, k)
 		dst = dst[full*width*k:]
@@ -38,6 +40,9 @@ func (w *worker) pack(dst []float32, width, unit int, o *operand, byRow bool, i0
 			w.packRest(dst, panel, n, o, i0, p, k)
 		}
 		dst = dst[panel*k:]
+	}
+	if o.rounded {
+		roundInPlace(all)
 	}
 }
 

@@ -64,15 +64,7 @@ func (d *Device) multiplyBytes(c, x device.Tensor, weight device.Tensor, backwar
 	if m*p.lanes*p.depth < serialProduct {
 		threads = 1
 	}
-	fit := max(residentBytes/(roundUp(p.depth, 4)*k.width()), 1)
-	p.chunks = max((p.columns+fit-1)/fit, min(p.columns, 4*threads))
-	p.splits = 1
-	if p.chunks < 2*threads {
-		p.splits = min(p.panels, (2*threads+p.chunks-1)/p.chunks)
-	}
-	if threads == 1 {
-		p.chunks, p.splits = (p.columns+fit-1)/fit, 1
-	}
+	p.chunks, p.splits = grid(p.columns, p.panels, max(residentBytes/(roundUp(p.depth, 4)*k.width()), 1), threads)
 	d.pool.runOn(threads, (m+quantizeRows-1)/quantizeRows, (*product8Rows)(p))
 	d.pool.runOn(threads, p.chunks*p.splits, (*product8Sweep)(p))
 	*p = product8{}

@@ -42,6 +42,8 @@ type operations struct {
 	rows     rowJob
 	product8 product8
 
+	product16 product16
+
 	fill              fill
 	combine           combine
 	addRow            addRow

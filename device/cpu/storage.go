@@ -12,12 +12,13 @@ import (
 // cacheLine is the alignment of tensors and scratch memory, in bytes: a cache line, and the widest vector.
 const cacheLine = 64
 
-// A buffer is what the Buffer field of a tensor of this device holds: exactly one of the four is set.
+// A buffer is what the Buffer field of a tensor of this device holds: exactly one of the five is set.
 type buffer struct {
 	floats    []float32
 	ints      []int32
 	frozen    []byte
 	quantized *quantized
+	rounded   *device.Tensor // the weight that products round
 }
 
 // aligned makes n zeroed floats that start at a cache line.

@@ -69,7 +69,7 @@ func openSource(op string, t device.Tensor) source {
 		return source{view: v, dtype: device.Float, stored: 4}
 	}
 	b := bufferOf(op, t)
-	if t.DType == device.Index || t.DType == device.Int8 {
+	if t.DType == device.Index || t.DType == device.Int8 || t.DType == device.Brain {
 		panic(fmt.Sprintf("cpu: %s: got %v, want a float tensor", op, t))
 	}
 	size := t.DType.Size()
@@ -163,6 +163,14 @@ func asInt32(f []float32) []int32 {
 		return nil
 	}
 	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
+}
+
+// asUint16 is the memory of f.
+func asUint16(f []float32) []uint16 {
+	if len(f) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&f[0])), 2*len(f))
 }
 
 // asInt8 is the memory of f.

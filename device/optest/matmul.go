@@ -1,6 +1,10 @@
 package optest
 
-import "smt/device"
+import (
+	"math"
+
+	"smt/device"
+)
 
 // testMatMul tries every transposition, dtype and add on ragged sizes, a row times a matrix as in decoding, a few
 // large products, and empty sizes: no rows, and sums of no terms.
@@ -41,6 +45,50 @@ func testMatMul(s *series) {
 			}
 		}
 	}
+}
+
+// testRounded tries the products of [device.Rounder] with every dtype of weight in both directions.
+func testRounded(s *series) {
+	if _, ok := s.dev.(device.Rounder); !ok {
+		return
+	}
+	for _, z := range [][3]int{{1, 1, 1}, {5, 7, 3}, {19, 35, 21}, {64, 96, 48}, {33, 130, 257}, {300, 17, 64}, {0, 5, 7}} {
+		for _, dtype := range anyDType {
+			for mode := range 4 {
+				tr := s.trial("M=%d N=%d K=%d b=%s mode=%d", z[0], z[1], z[2], dtype, mode)
+				tr.rounded(z[0], z[1], z[2], dtype, mode&1 != 0, mode&2 != 0)
+			}
+		}
+	}
+}
+
+func (tr *trial) rounded(m, n, k int, dtype device.DType, transB, add bool) {
+	tr.Helper()
+	rows, cols := k, n
+	if transB {
+		rows, cols = n, k
+	}
+	a, b, c := tr.weight("a", device.Float, m, k), tr.weight("b", dtype, rows, cols), tr.target("c", m, n, add)
+	tr.dev.MatMul(c.Tensor, a.Tensor, false, tr.dev.(device.Rounder).Rounded(b.Tensor), transB, add)
+	right := b.host
+	if !transB {
+		right = right.transpose()
+	}
+	tr.equal(c, c.plusIf(add, build(m, n, func(i, j int) float64 {
+		x, y, sum := a.host.part(i, 0, k), right.part(j, 0, k), 0.0
+		for p := range x {
+			sum += toBF16(x[p]) * toBF16(y[p])
+		}
+		return sum
+	})))
+	tr.done()
+}
+
+// toBF16 rounds a number in the normal range of float32 to 8 bits of significand, ties to even: of the 52 bits of a float64's
+// fraction, 45 go.
+func toBF16(v float64) float64 {
+	bits := math.Float64bits(v)
+	return math.Float64frombits((bits + 1<<44 - 1 + bits>>45&1) &^ (1<<45 - 1))
 }
 
 func (tr *trial) matMul(m, n, k int, typeA, typeB device.DType, transA, transB, add bool) {

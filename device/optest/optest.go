@@ -36,6 +36,7 @@ func Run(t *testing.T, dev device.Device, tolerance float64) {
 		{"Fill", testFill},
 		{"Combine", testCombine},
 		{"MatMul", testMatMul},
+		{"Rounded", testRounded},
 		{"AddRow", testAddRow},
 		{"ColumnDot", testColumnDot},
 		{"ScaleColumns", testScaleColumns},

@@ -11,7 +11,10 @@ import "smt/device"
 // Device computes in float64. It has no state of its own: all of it is in the tensors.
 type Device struct{}
 
-var _ device.Device = (*Device)(nil)
+var _ interface {
+	device.Device
+	device.Rounder
+} = (*Device)(nil)
 
 // New returns the reference device.
 func New() *Device { return &Device{} }

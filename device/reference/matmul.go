@@ -7,7 +7,11 @@ import "smt/device"
 func (*Device) MatMul(c, a device.Tensor, transA bool, b device.Tensor, transB bool, add bool) {
 	const op = "MatMul"
 	out := floats(op, "c", c)
+	b, round := unrounded(b)
 	left, right := anyFloats(op, "a", a), anyFloats(op, "b", b)
+	if round {
+		left, right = left.rounded(), right.rounded()
+	}
 	if transA {
 		left = left.transpose()
 	}

@@ -1044,3 +1044,75 @@ func PeakAVX2(x []float32, s []float32) float32
 //
 //go:noescape
 func QuantizeAVX2(x []float32, s []float32, inverse float32, q *int8) int32
+
+// TilePairs8x16BF16 equals
+//
+//	for i := range 8 {
+//		for j := range 16 {
+//			var s float32
+//			for x := range 2 * pairs {
+//				s += bf16(a[i*lda+x]) * bf16(b[(x/2*16+j)*2+x%2])
+//			}
+//			if add {
+//				s += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+//go:noescape
+func TilePairs8x16BF16(pairs int, a *uint16, lda int, b *uint16, c *float32, ldc int, add bool)
+
+// TilePairs8x32BF16 equals
+//
+//	for i := range 8 {
+//		for j := range 32 {
+//			var s float32
+//			for x := range 2 * pairs {
+//				s += bf16(a[i*lda+x]) * bf16(b[(x/2*32+j)*2+x%2])
+//			}
+//			if add {
+//				s += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+//go:noescape
+func TilePairs8x32BF16(pairs int, a *uint16, lda int, b *uint16, c *float32, ldc int, add bool)
+
+// TilePairs8x48BF16 equals
+//
+//	for i := range 8 {
+//		for j := range 48 {
+//			var s float32
+//			for x := range 2 * pairs {
+//				s += bf16(a[i*lda+x]) * bf16(b[(x/2*48+j)*2+x%2])
+//			}
+//			if add {
+//				s += c[i*ldc+j]
+//			}
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+//go:noescape
+func TilePairs8x48BF16(pairs int, a *uint16, lda int, b *uint16, c *float32, ldc int, add bool)
+
+// RoundBF16 equals
+//
+//	for i := range x { // len(x) is a multiple of 32
+//		dst[i] = roundToBF16(x[i])
+//	}
+//
+//go:noescape
+func RoundBF16(dst *uint16, x []float32)
+
+// InterleaveBF16 equals
+//
+//	for i := range n { // a multiple of 16
+//		dst[2*i], dst[2*i+1] = low[i], high[i]
+//	}
+//
+//go:noescape
+func InterleaveBF16(n int, low *uint16, high *uint16, dst *uint16)

@@ -26,5 +26,6 @@ func main() {
 		panels(v)
 	}
 	bytes()
+	pairs16()
 	Generate()
 }
