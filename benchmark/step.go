@@ -106,7 +106,8 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 	if err := r.quantize(dec, &in, o); err != nil {
 		return nil, err
 	}
-	dec.Prepare(model.Limits{Tokens: tokens, Supervised: len(in.Targets), Positions: o.Seq, Backward: true, Checkpointing: o.Checkpointing})
+	dec.Prepare(model.Limits{Tokens: tokens, Supervised: len(in.Targets), Positions: o.Seq, Backward: true, Checkpointing: o.Checkpointing,
+		Compact: o.Precision != model.Float32})
 	timer := dec.Time()
 	for s := range o.Warmup + o.Steps {
 		timer.Reset()

@@ -14,7 +14,7 @@ type alias struct {
 // Booleans that mean the opposite, and the half-precision switches of TrainingArguments.
 var (
 	inverted = map[string]string{"true": "false", "false": "true"}
-	asBF16   = map[string]string{"true": "bfloat16", "false": "float32"}
+	asBF16   = map[string]string{"true": "bf16", "false": "float32"}
 	asFP16   = map[string]string{"true": "float16", "false": "float32"}
 )
 
@@ -109,7 +109,7 @@ var (
 	referenceScores = map[string]string{
 		"mean_abs": "abs_mean_sum", "abs_mean": "mean_abs_sum", "L1": "mean_abs_sum", "L2": "l2_sum",
 	}
-	precisions = map[string]string{"fp32": "float32", "32": "float32", "32-true": "float32", "bf16": "bfloat16"}
+	precisions = map[string]string{"fp32": "float32", "32": "float32", "32-true": "float32", "bfloat16": "bf16", "bf16-true": "bf16"}
 )
 
 // spellings are other values that keys take under their own name.

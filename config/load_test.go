@@ -209,7 +209,7 @@ func TestProblems(t *testing.T) {
 			"recipe.yaml:1: adam_beta1: got 1, expected a number, from 0 to below 1",
 			"recipe.yaml:2: lora_dropout: got 0.1, expected a number, only 0",
 		}},
-		{"bf16: true", nil, []string{`recipe.yaml:1: precision: got "bfloat16", expected float32, int8_backward or int8`}},
+		{"fp16: true", nil, []string{`recipe.yaml:1: precision: got "float16", expected float32, bf16, int8_backward or int8; did you mean float32?`}},
 		{"target_modules: [q_proj, q_proj]", nil, []string{"recipe.yaml:1: target_modules: q_proj is listed twice"}},
 		{"target_modules: []", nil, []string{"recipe.yaml:1: target_modules: is empty, expected at least one module for finetuning_type smt"}},
 		{"num_blocks: 3\ntrainable_ratio: 0.1\nval_size: 0.1\neval_dataset: e.json", nil, []string{

@@ -73,10 +73,10 @@ func (r Recipe) contradictions() []Problem {
 		report("target_modules", "is empty, expected at least one module for finetuning_type %s", r.FinetuningType)
 	}
 	if r.Precision != "float32" && r.FinetuningType == Full {
-		report("precision", "got %s, expected float32 with finetuning_type full: 8-bit integers are for frozen weights", r.Precision)
+		report("precision", "got %s, expected float32 with finetuning_type full: the others are for frozen weights", r.Precision)
 	}
 	if r.Precision != "float32" && r.FinetuningType == SMT && r.WarmupUpdate != "none" {
-		report("precision", "got %s, expected float32 with warmup_update %s: 8-bit integers are for frozen weights", r.Precision, r.WarmupUpdate)
+		report("precision", "got %s, expected float32 with warmup_update %s: the others are for frozen weights", r.Precision, r.WarmupUpdate)
 	}
 	r.checkValidation(report)
 	if r.FinetuningType == SMT {

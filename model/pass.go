@@ -65,7 +65,15 @@ func (d *Decoder) forward(in *Input, cache *Cache) device.Tensor {
 	}
 	for i, l := range d.Layers {
 		tail, r := d.tailOf(i, t)
-		d.forwardLayer(l, w.kept[i].slice(t, r, d.Config), w.hidden[i].Slice(0, t), w.hidden[i+1].Slice(0, r), in, tail, cache)
+		h, a := w.hidden[i].Slice(0, t), w.kept[i].slice(t, r, d.Config)
+		compact := w.limits.compact() && i >= w.lowest
+		if compact {
+			d.Device.(device.Rounder).Narrow(w.compact[i].input.Slice(0, t), h)
+		}
+		d.forwardLayer(l, a, h, w.hidden[i+1].Slice(0, r), in, tail, cache)
+		if compact {
+			w.compact[i].keep(d.Device.(device.Rounder), &a)
+		}
 	}
 	_, r := d.tailOf(len(d.Layers)-1, t)
 	return w.hidden[len(d.Layers)].Slice(0, r)
@@ -148,8 +156,13 @@ func (d *Decoder) backward(in *Input) {
 	for i := len(d.Layers) - 1; i >= max(lowest, 0); i-- {
 		tail, r := d.tailOf(i, t)
 		l, h, a := d.Layers[i], w.hidden[i].Slice(0, t), w.kept[i].slice(t, r, d.Config)
-		if w.limits.Checkpointing {
+		switch {
+		case w.limits.Checkpointing:
 			d.forwardLayer(l, a, h, device.Tensor{}, in, tail, nil)
+		case w.limits.compact():
+			h = w.stream.Slice(0, t)
+			d.Device.Combine(h, w.compact[i].input.Slice(0, t), 1, 0)
+			w.compact[i].restore(d.Device, &a)
 		}
 		d.backwardLayer(l, a, h, dh, in, tail, i > lowest)
 	}

@@ -15,7 +15,13 @@ type Limits struct {
 	Backward bool
 	// Checkpointing keeps only the input of every layer and computes the rest again during the backward pass.
 	Checkpointing bool
+	// Compact keeps what the backward pass reads in bfloat16; the device must be a [device.Rounder]. With Checkpointing it has
+	// no effect.
+	Compact bool
 }
+
+// compact reports whether layers keep their activations in bfloat16.
+func (l Limits) compact() bool { return l.Compact && l.Backward && !l.Checkpointing }
 
 // activations are the results of a layer's forward pass that its backward pass reads. Everything else (the normalised
 // inputs, the MLP's product) is computed again from these when a gradient needs it.
@@ -43,6 +49,8 @@ type workspace struct {
 	hidden  []device.Tensor // [T, D] input of every layer, and the output of the last; layers that keep nothing share one
 	kept    []*activations  // per layer; those that keep nothing share scratch
 	scratch *activations
+	compact []compact     // per layer, if Limits.Compact
+	stream  device.Tensor // [T, D], the input of a layer in the backward pass, if Limits.Compact
 
 	normed, act                device.Tensor // forward: [T, D], [T, F]
 	qNormed, kNormed           device.Tensor // [T, H·d], [T, G·d]: queries and keys after their norms (query norms only)
@@ -71,6 +79,9 @@ func (d *Decoder) Prepare(l Limits) {
 		lowest = max(d.Lowest(), 0)
 	}
 	l.Supervised = max(l.Supervised, 1)
+	if l.compact() != w.limits.compact() {
+		w.hidden, w.kept, w.compact, w.stream = nil, nil, nil, device.Tensor{}
+	}
 	w.limits, w.lowest = l, lowest
 	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 
@@ -122,11 +133,14 @@ func (d *Decoder) Prepare(l Limits) {
 		}
 	}
 	keepsOwn := func(i int) bool { return i >= lowest && !l.Checkpointing }
-	if lowest > 0 || l.Checkpointing {
+	if lowest > 0 || l.Checkpointing || l.compact() {
 		keep(w.scratch)
 	}
+	if l.compact() && w.compact == nil {
+		w.compact = make([]compact, c.Layers)
+	}
 	for i := range c.Layers {
-		if i == 0 || i > lowest {
+		if i == 0 || i > lowest && !l.compact() {
 			tensor(&w.hidden[i], l.Tokens, c.HiddenSize)
 		} else {
 			w.hidden[i] = w.hidden[i-1]
@@ -138,9 +152,16 @@ func (d *Decoder) Prepare(l Limits) {
 		if w.kept[i] == nil || w.kept[i] == w.scratch {
 			w.kept[i] = &activations{}
 		}
+		if l.compact() {
+			w.compact[i].prepare(dev.(device.Rounder), l.Tokens, c)
+			w.kept[i].shareLarge(w.scratch)
+		}
 		keep(w.kept[i])
 	}
-	if lowest >= c.Layers {
+	if l.compact() {
+		tensor(&w.stream, l.Tokens, c.HiddenSize)
+	}
+	if lowest >= c.Layers || l.compact() {
 		w.hidden[c.Layers] = w.hidden[c.Layers-1]
 	} else {
 		tensor(&w.hidden[c.Layers], l.Tokens, c.HiddenSize)
@@ -196,6 +217,11 @@ func (d *Decoder) Prepare(l Limits) {
 	tensor(&w.dq, l.Tokens, q)
 	tensor(&w.dk, l.Tokens, kv)
 	tensor(&w.dv, l.Tokens, kv)
+}
+
+// shareLarge makes a's large tensors those of b.
+func (a *activations) shareLarge(b *activations) {
+	a.q, a.k, a.v, a.o, a.mid, a.gate, a.up = b.q, b.k, b.v, b.o, b.mid, b.gate, b.up
 }
 
 // slice returns the activations of t tokens, of which the last layer computes more than keys and values for r.

@@ -23,6 +23,15 @@ func (s *sizer) New(rows, cols int) device.Tensor {
 	return device.Tensor{Buffer: new(int), DType: device.Float, Rows: rows, Cols: cols, Stride: cols}
 }
 
+func (s *sizer) Rounded(w device.Tensor) device.Tensor { return w }
+
+func (s *sizer) NewBF16(rows, cols int) device.Tensor {
+	s.bytes += rows * cols * device.BF16.Size()
+	return device.Tensor{Buffer: new(int), DType: device.BF16, Rows: rows, Cols: cols, Stride: cols}
+}
+
+func (s *sizer) Narrow(_, _ device.Tensor) {}
+
 func (s *sizer) NewIndex(rows int) device.Tensor {
 	s.bytes += rows * device.Index.Size()
 	return device.Tensor{Buffer: new(int), DType: device.Index, Rows: rows, Cols: 1, Stride: 1}
@@ -193,7 +202,8 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	tokens := length * r.PerDeviceTrainBatchSize
 	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
 		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4, Int8: strings.HasPrefix(r.Precision, "int8"),
-		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing}}
+		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing,
+			Compact: compact(r) && method != config.Full}}
 	if r.Device == "reference" {
 		m.Width = 8
 	}

@@ -36,6 +36,9 @@ type kernels struct {
 	// pairs are those of products in bfloat16; without them, rounded floats are multiplied.
 	pairs *pairKernels
 
+	// round rounds x, whose length is a multiple of roundStep, to bfloat16. It is nil in some sets.
+	round func(dst *uint16, x []float32)
+
 	// weigh sets dst[c] = Σ_j w[j]·v[j*ld+c].
 	weigh func(dst, w []float32, v *float32, ld int)
 

@@ -19,7 +19,7 @@ func available() []*kernels {
 				wide.bytes = &vnni512
 			}
 			if x.HasAVX512BF16 {
-				wide.pairs = &brain512
+				wide.pairs, wide.round = &brain512, asm.RoundBF16
 			}
 			sets = append(sets, &wide)
 		}
@@ -47,6 +47,7 @@ var wide512 = kernels{
 		asm.Dots1x4F32AVX512, asm.Dots1x4F32AVX512, asm.Dots1x4F16AVX512, asm.Dots1x4BF16AVX512,
 	},
 	bytes: &pairs256,
+	round: asm.RoundAVX512,
 	weigh: asm.WeighAVX512,
 
 	scale:             asm.ScaleAVX512,
@@ -126,4 +127,4 @@ var (
 
 // brain512 multiplies bfloat16 with VDPBF16PS.
 var brain512 = pairKernels{tile: [3]pairTile{asm.TilePairs8x16BF16, asm.TilePairs8x32BF16, asm.TilePairs8x48BF16},
-	round: asm.RoundBF16, interleave: asm.InterleaveBF16}
+	interleave: asm.InterleaveBF16}

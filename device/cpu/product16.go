@@ -11,9 +11,7 @@ import (
 // panels is needed.
 type pairKernels struct {
 	tile [3]pairTile
-	// round rounds x, whose length is a multiple of roundStep. interleave sets dst[2i] = low[i] and dst[2i+1] = high[i] for n
-	// elements, a multiple of lanes.
-	round      func(dst *uint16, x []float32)
+	// interleave sets dst[2i] = low[i] and dst[2i+1] = high[i] for n elements, a multiple of lanes.
 	interleave func(n int, low, high, dst *uint16)
 }
 
@@ -119,13 +117,7 @@ func (p *product16Rows) do(w *worker, task int) {
 
 // round rounds x to dst, and pads it with a zero to whole pairs.
 func (w *worker) round(dst []uint16, x []float32) {
-	whole := len(x) / roundStep * roundStep
-	if whole > 0 {
-		w.kernels.pairs.round(&dst[0], x[:whole])
-	}
-	for i := whole; i < len(x); i++ {
-		dst[i] = roundToBrain(x[i])
-	}
+	w.kernels.roundInto(dst, x)
 	if len(x)%2 == 1 {
 		dst[len(x)] = 0
 	}

@@ -102,11 +102,11 @@ func TestRoundToBrain(t *testing.T) {
 		}
 	}
 	for _, k := range available() {
-		if k.pairs == nil {
+		if k.round == nil {
 			continue
 		}
 		got := make([]uint16, len(x))
-		k.pairs.round(&got[0], x)
+		k.round(&got[0], x)
 		for i, c := range cases {
 			if uint32(got[i]) != c.want {
 				t.Errorf("%s: %08x: got %04x, expected %04x", k.name, c.in, got[i], c.want)

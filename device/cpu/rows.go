@@ -43,6 +43,7 @@ type operations struct {
 	product8 product8
 
 	product16 product16
+	narrowing narrowing
 
 	fill              fill
 	combine           combine

@@ -19,6 +19,7 @@ type buffer struct {
 	frozen    []byte
 	quantized *quantized
 	rounded   *device.Tensor // the weight that products round
+	narrow    bool           // frozen is memory of this device, which Narrow may write
 }
 
 // aligned makes n zeroed floats that start at a cache line.

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"encoding/binary"
 	"math"
 
 	"smt/device"
@@ -35,6 +36,26 @@ func (m matrix) rounded() matrix {
 		}
 	}
 	return r
+}
+
+// NewBF16 makes a zeroed tensor that Narrow writes.
+func (d *Device) NewBF16(rows, cols int) device.Tensor {
+	checkSize("NewBF16", rows, cols)
+	return d.Bind(device.BF16, rows, cols, make([]byte, 2*rows*cols))
+}
+
+// Narrow sets dst to src rounded to bfloat16.
+func (*Device) Narrow(dst, src device.Tensor) {
+	buffer, ok := dst.Buffer.(*frozenBuffer)
+	check(ok && dst.DType == device.BF16 && dst.Rows == src.Rows && dst.Cols == src.Cols, "Narrow",
+		"dst %s and src %s: want a tensor of NewBF16 and floats of its shape", describe(dst), describe(src))
+	m := floats("Narrow", "src", src)
+	for r := range m.rows {
+		for c, v := range m.row(r) {
+			at := 2 * (dst.Offset + r*dst.Stride + c)
+			binary.LittleEndian.PutUint16(buffer.bytes[at:], uint16(math.Float32bits(float32(toBF16(v)))>>16))
+		}
+	}
 }
 
 // toBF16 rounds to the nearest number of 8 bits of significand, ties to even; those below the normal range of float32

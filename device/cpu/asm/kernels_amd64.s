@@ -10408,6 +10408,61 @@ done:
 	VZEROUPPER
 	RET
 
+// func RoundAVX512(dst *uint16, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·RoundAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x_len+16(FP), AX
+	MOVQ         x_base+8(FP), CX
+	MOVQ         dst+0(FP), DX
+	MOVL         $0x00007fff, BX
+	VPBROADCASTD BX, Z0
+	MOVL         $0x00000001, BX
+	VPBROADCASTD BX, Z1
+	MOVL         $0x00400000, BX
+	VPBROADCASTD BX, Z2
+	MOVL         $0x80000000, BX
+	VPBROADCASTD BX, Z3
+	MOVL         $0x00800000, BX
+	VPBROADCASTD BX, Z4
+	TESTQ        AX, AX
+	JZ           done
+
+loop:
+	VMOVUPS (CX), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VPADDD  Z5, Z5, Z6
+	VPSRLD  $0x01, Z6, Z6
+	VPCMPUD $0x01, Z4, Z6, K2
+	VPSRLD  $0x10, Z5, Z6
+	VPANDD  Z1, Z6, Z6
+	VPADDD  Z0, Z6, Z6
+	VPADDD  Z5, Z6, Z6
+	VPORD   Z2, Z5, K1, Z6
+	VPANDD  Z3, Z5, K2, Z6
+	VPSRLD  $0x10, Z6, Z6
+	VPMOVDW Z6, (DX)
+	VMOVUPS 64(CX), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VPADDD  Z5, Z5, Z6
+	VPSRLD  $0x01, Z6, Z6
+	VPCMPUD $0x01, Z4, Z6, K2
+	VPSRLD  $0x10, Z5, Z6
+	VPANDD  Z1, Z6, Z6
+	VPADDD  Z0, Z6, Z6
+	VPADDD  Z5, Z6, Z6
+	VPORD   Z2, Z5, K1, Z6
+	VPANDD  Z3, Z5, K2, Z6
+	VPSRLD  $0x10, Z6, Z6
+	VPMOVDW Z6, 32(DX)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x40, DX
+	SUBQ    $0x20, AX
+	JG      loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func InterleaveBF16(n int, low *uint16, high *uint16, dst *uint16)
 // Requires: AVX, AVX512F
 TEXT ·InterleaveBF16(SB), NOSPLIT, $0-32

@@ -1108,6 +1108,15 @@ func TilePairs8x48BF16(pairs int, a *uint16, lda int, b *uint16, c *float32, ldc
 //go:noescape
 func RoundBF16(dst *uint16, x []float32)
 
+// RoundAVX512 equals
+//
+//	for i := range x { // len(x) is a multiple of 32
+//		dst[i] = roundToBF16(x[i])
+//	}
+//
+//go:noescape
+func RoundAVX512(dst *uint16, x []float32)
+
 // InterleaveBF16 equals
 //
 //	for i := range n { // a multiple of 16

@@ -175,6 +175,47 @@ func round() {
 	RET()
 }
 
+// roundBits is round without AVX512_BF16: half an ulp, less for ties above an even neighbour, is added to the bits.
+func roundBits() {
+	v := avx512
+	v.function("Round", "(dst *uint16, x []float32)", "for i := range x { // len(x) is a multiple of 32\n\tdst[i] = roundToBF16(x[i])\n}")
+	n, x, dst := length("x"), slice("x"), integer("dst")
+	spread := func(bits uint32) reg.VecVirtual {
+		r, z := GP32(), ZMM()
+		MOVL(U32(bits), r)
+		VPBROADCASTD(r, z)
+		return z
+	}
+	half, one, quiet, sign, normal := spread(0x7fff), spread(1), spread(1<<22), spread(1<<31), spread(1<<23)
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	Label("loop")
+	for u := range roundStep / v.lanes {
+		bits, t := ZMM(), ZMM()
+		nan, small := K(), K()
+		VMOVUPS(Mem{Base: x, Disp: u * v.bytes()}, bits)
+		VCMPPS(U8(3), bits, bits, nan) // unordered
+		VPADDD(bits, bits, t)          // without the sign
+		VPSRLD(U8(1), t, t)
+		VPCMPUD(U8(1), normal, t, small) // below the smallest normal number
+		VPSRLD(U8(16), bits, t)
+		VPANDD(one, t, t)
+		VPADDD(half, t, t)
+		VPADDD(bits, t, t)
+		VPORD(quiet, bits, nan, t)
+		VPANDD(sign, bits, small, t)
+		VPSRLD(U8(16), t, t)
+		VPMOVDW(t, Mem{Base: dst, Disp: u * 32})
+	}
+	ADDQ(U32(4*roundStep), x)
+	ADDQ(U8(2*roundStep), dst)
+	SUBQ(U8(roundStep), n)
+	JG(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
 // interleave emits the pairing of two rows: the panels of a weight whose rows are the shared dimension.
 func interleave() {
 	v := avx512
@@ -202,5 +243,6 @@ func pairs16() {
 		tilePairs(vectors)
 	}
 	round()
+	roundBits()
 	interleave()
 }
