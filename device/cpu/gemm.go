@@ -57,12 +57,11 @@ type gemm struct {
 	c       view
 	add     bool
 
-	p, depth     int // the block of the shared dimension at work: positions p to p+depth
-	packed       []float32
-	panels       int // of A
-	columns      int // panels of B
-	wide, chunks int // the first panels of B, cut into chunks: a task takes one, with all of A
-	splits       int // parts of A; a task takes one, with one of the other panels of B
+	p, depth       int // the block of the shared dimension at work: positions p to p+depth
+	packed         []float32
+	panels         int // of A
+	columns        int // panels of B
+	chunks, splits int // the grid of tasks: chunks of columns × parts of the panels of A
 }
 
 // packGroup is how many panels of A one task packs.
@@ -88,46 +87,29 @@ func (d *Device) multiply(m, n, k int, a, b operand, c view, add bool) {
 	blocks := (k + depth - 1) / depth
 	deep := roundUp((k+blocks-1)/blocks, 8)
 
+	// Rows are split only when there are too few columns to feed every thread, since each part packs B anew.
 	threads := d.Threads()
 	if m*n*k < serialProduct {
 		threads = 1
 	}
-	g.cut(threads, max(resident/(deep*kn.width()), 1))
+	fit := max(resident/(deep*kn.width()), 1)
+	g.chunks = max((g.columns+fit-1)/fit, min(g.columns, 4*threads))
+	g.splits = 1
+	if g.chunks < 2*threads {
+		g.splits = min(g.panels, (2*threads+g.chunks-1)/g.chunks)
+	}
+	if threads == 1 {
+		g.chunks, g.splits = (g.columns+fit-1)/fit, 1
+	}
 
 	for g.p = 0; g.p < k; g.p += deep {
 		g.depth = min(deep, k-g.p)
 		g.packed = d.packedA.take(g.panels * kn.height * g.depth)
 		d.pool.runOn(threads, (g.panels+packGroup-1)/packGroup, (*gemmPack)(g))
-		d.pool.runOn(threads, g.chunks+(g.columns-g.wide)*g.splits, (*gemmSweep)(g))
+		d.pool.runOn(threads, g.chunks*g.splits, (*gemmSweep)(g))
 		g.add = true
 	}
 	*g = gemm{}
-}
-
-// partPanels is how many panels of A a task takes at least: each task packs its columns of B anew.
-const partPanels = 8
-
-// cut divides C into tasks. A task of as many panels of B as fit the cache, with all of A, reads A least often. But threads
-// that take such tasks end up to one task apart; so the last panels, as many as all threads take at once, are cut singly and
-// across. Every element of C is one task's whatever the cut, and is summed in the same order.
-func (g *gemm) cut(threads, fit int) {
-	single := 0
-	g.splits = 1
-	if threads > 1 {
-		single = min(g.columns, fit*threads)
-		g.splits = max(1, min(g.panels/partPanels, (4*threads+single-1)/single))
-	}
-	g.wide = g.columns - single
-	g.chunks = (g.wide + fit - 1) / fit
-}
-
-// rectangle is what a task computes: panels x0 to x1 of B, and q0 to q1 of A.
-func (g *gemm) rectangle(task int) (x0, x1, q0, q1 int) {
-	if task < g.chunks {
-		return task * g.wide / g.chunks, (task + 1) * g.wide / g.chunks, 0, g.panels
-	}
-	x, part := g.wide+(task-g.chunks)/g.splits, (task-g.chunks)%g.splits
-	return x, x + 1, part * g.panels / g.splits, (part + 1) * g.panels / g.splits
 }
 
 // gemmPack is the phase of a gemm that packs A; a task is a group of panels.
@@ -144,8 +126,9 @@ type gemmSweep gemm
 
 func (g *gemmSweep) do(w *worker, task int) {
 	width, height := g.kernels.width(), g.kernels.height
-	x0, x1, q0, q1 := (*gemm)(g).rectangle(task)
-	j0, j1 := x0*width, min(x1*width, g.n)
+	x, y := task/g.splits, task%g.splits
+	j0, j1 := x*g.columns/g.chunks*width, min((x+1)*g.columns/g.chunks*width, g.n)
+	q0, q1 := y*g.panels/g.splits, (y+1)*g.panels/g.splits
 	b := w.b.take(roundUp(j1-j0, width) * g.depth)
 	w.pack(b, width, g.kernels.lanes, &g.b, g.b.transposed, j0, j1, g.p, g.depth)
 	for q := q0; q < q1; q++ {
