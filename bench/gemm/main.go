@@ -38,10 +38,10 @@ type result struct {
 	K         int                `json:"k"`
 	Threads   int                `json:"threads"`
 	Rounds    int                `json:"rounds"`
-	GFLOPS    map[string]float64 `json:"gflops"`     // medians
-	Peak      float64            `json:"peak"`       // GFLOP/s of the multipliers, median of the same moments
-	Ratio     float64            `json:"ratio"`      // smt to the first library, median
-	Low, High float64            `json:",omitempty"` // quartiles of the ratio
+	GFLOPS    map[string]float64 `json:"gflops"` // medians
+	Peak      float64            `json:"peak"`   // GFLOP/s of the multipliers, median of the same moments
+	Ratio     map[string]float64 `json:"ratio"`  // smt to each library, medians
+	Share     float64            `json:"share"`  // smt to the peak, median
 }
 
 func main() {
@@ -53,12 +53,13 @@ func main() {
 	shapes := flag.String("shapes", "576x576,192x576,1536x576,1024x1024,2816x1024,2048x2048,8192x2048", "values of NxK")
 	asJSON := flag.Bool("json", false, "print a JSON line for each case")
 	flag.Parse()
-	// MKL's threads wait for more work by spinning, which would take the cores from whoever is measured next. The library
-	// reads the variable from the environment that the process began with.
+	// MKL's threads wait for more work by spinning, for 200 ms unless told otherwise, which would take the cores from whoever
+	// is measured next. 20 ms are enough between two calls, and less than the rest below. The library reads the variable from
+	// the environment that the process began with.
 	if os.Getenv("KMP_BLOCKTIME") == "" {
 		self, err := os.Executable()
 		if err == nil {
-			err = syscall.Exec(self, os.Args, append(os.Environ(), "KMP_BLOCKTIME=0"))
+			err = syscall.Exec(self, os.Args, append(os.Environ(), "KMP_BLOCKTIME=20"))
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -128,14 +129,22 @@ func numbers(list string) (all []int) {
 // deviates more was measured while something else ran.
 const steadiness = 0.08
 
-// rest lets the threads of the library before fall asleep: OpenBLAS's spin for some 25 ms.
-const rest = 60 * time.Millisecond
+// Several threads that were asleep wake up on one core as often as not, and it takes the kernel many milliseconds to move
+// them apart. So each stretch of calls begins with a rest, for the threads of the library before to fall asleep (they spin
+// for some 25 ms), and with calls that do not count.
+const (
+	rest = 60 * time.Millisecond
+	warm = 120 * time.Millisecond
+)
+
+// stretch is how long the calls that count take at least.
+const stretch = 60 * time.Millisecond
 
 // measure times one case. Each round runs every library once on cold operands of its own, between two measurements of the
 // peak; rounds that were disturbed are thrown away.
 func measure(dev *cpu.Device, libraries []*blas, d direction, m, n, k, threads, rounds int) (result, error) {
 	rows, columns, depth := d.shape(m, n, k)
-	r := result{Direction: d.name, M: m, N: n, K: k, Threads: threads, GFLOPS: map[string]float64{}}
+	r := result{Direction: d.name, M: m, N: n, K: k, Threads: threads, GFLOPS: map[string]float64{}, Ratio: map[string]float64{}}
 	a, b, want := values(rows*depth, 1), values(depth*columns, 2), make([]float32, rows*columns)
 	ta, tb := tensor(dev, a, rows, depth, d.transA), tensor(dev, b, depth, columns, d.transB)
 	c := dev.New(rows, columns)
@@ -148,25 +157,35 @@ func measure(dev *cpu.Device, libraries []*blas, d direction, m, n, k, threads, 
 		}
 	}
 	work := 2 * float64(rows) * float64(columns) * float64(depth)
-	repeat := max(1, int(2e9*float64(threads)/work))
 	rate := func(call func()) float64 {
-		time.Sleep(rest)
-		began := time.Now()
-		for range repeat {
+		if threads > 1 {
+			time.Sleep(rest)
+			for began := time.Now(); time.Since(began) < warm; {
+				call()
+			}
+		} else {
 			call()
 		}
-		return work * float64(repeat) / time.Since(began).Seconds() / 1e9
+		calls, began := 0.0, time.Now()
+		for time.Since(began) < stretch {
+			call()
+			calls++
+		}
+		return work * calls / time.Since(began).Seconds() / 1e9
 	}
 	rates := map[string][]float64{}
-	var peaks, ratios []float64
+	ratios := map[string][]float64{}
+	var peaks, shares []float64
 	best := 0.0
-	for attempt := 0; len(ratios) < rounds && attempt < 6*rounds; attempt++ {
+	for attempt := 0; len(peaks) < rounds && attempt < 6*rounds; attempt++ {
 		before := peak.FLOPS(threads) / 1e9
 		round := map[string]float64{"smt": rate(ours)}
 		for _, l := range libraries {
 			round[l.name] = rate(func() { l.multiply(want, a, b, rows, columns, depth, d.transA, d.transB) })
 		}
-		time.Sleep(rest)
+		if threads > 1 {
+			time.Sleep(rest)
+		}
 		after := peak.FLOPS(threads) / 1e9
 		best = max(best, before, after)
 		if last := attempt >= 5*rounds; !last && (math.Abs(before-after) > steadiness*best || min(before, after) < (1-steadiness)*best) {
@@ -174,19 +193,15 @@ func measure(dev *cpu.Device, libraries []*blas, d direction, m, n, k, threads, 
 		}
 		for name, x := range round {
 			rates[name] = append(rates[name], x)
+			ratios[name] = append(ratios[name], round["smt"]/x)
 		}
 		peaks = append(peaks, (before+after)/2)
-		if len(libraries) > 0 {
-			ratios = append(ratios, round["smt"]/round[libraries[0].name])
-		} else {
-			ratios = append(ratios, 1)
-		}
+		shares = append(shares, 2*round["smt"]/(before+after))
 	}
 	for name := range rates {
-		r.GFLOPS[name] = quantile(rates[name], 0.5)
+		r.GFLOPS[name], r.Ratio[name] = quantile(rates[name], 0.5), quantile(ratios[name], 0.5)
 	}
-	r.Rounds, r.Peak, r.Ratio = len(ratios), quantile(peaks, 0.5), quantile(ratios, 0.5)
-	r.Low, r.High = quantile(ratios, 0.25), quantile(ratios, 0.75)
+	r.Rounds, r.Peak, r.Share = len(peaks), quantile(peaks, 0.5), quantile(shares, 0.5)
 	return r, nil
 }
 
@@ -237,44 +252,45 @@ func quantile(x []float64, q float64) float64 {
 // line is a result for people.
 func (r result) line(libraries []*blas) string {
 	s := fmt.Sprintf("%d threads  %-7s M %4d  W %4d x %4d  peak %3.0f  smt %3.0f (%2.0f %%)", r.Threads, r.Direction, r.M, r.N, r.K, r.Peak,
-		r.GFLOPS["smt"], 100*r.GFLOPS["smt"]/r.Peak)
+		r.GFLOPS["smt"], 100*r.Share)
 	for _, l := range libraries {
-		s += fmt.Sprintf("  %s %3.0f", l.name, r.GFLOPS[l.name])
+		s += fmt.Sprintf("  %s %3.0f (smt is %.2f)", l.name, r.GFLOPS[l.name], r.Ratio[l.name])
 	}
-	if len(libraries) > 0 {
-		s += fmt.Sprintf("  smt/%s %.2f (%.2f to %.2f, %d rounds)", libraries[0].name, r.Ratio, r.Low, r.High, r.Rounds)
-	}
-	return s
+	return s + fmt.Sprintf("  %d rounds", r.Rounds)
 }
 
-// summarize prints geometric means of the ratios to the first library.
+// summarize prints geometric means and the worst cases, for each number of threads and each direction: of the ratios to
+// the libraries and of the share of the peak.
 func summarize(results []result, libraries []*blas) {
-	if len(libraries) == 0 {
-		return
+	type yardstick struct {
+		name  string
+		value func(result) float64
 	}
-	type key struct {
-		threads   int
-		direction string
+	yardsticks := []yardstick{{"peak", func(r result) float64 { return r.Share }}}
+	for _, l := range libraries {
+		yardsticks = append(yardsticks, yardstick{l.name, func(r result) float64 { return r.Ratio[l.name] }})
 	}
-	logs, worst := map[key][]float64{}, map[key]result{}
-	var keys []key
-	for _, r := range results {
-		k := key{r.Threads, r.Direction}
-		if logs[k] == nil {
-			keys = append(keys, k)
+	for len(results) > 0 {
+		threads, n := results[0].Threads, 0
+		for n < len(results) && results[n].Threads == threads {
+			n++
 		}
-		logs[k] = append(logs[k], math.Log(r.Ratio))
-		if w, ok := worst[k]; !ok || r.Ratio < w.Ratio {
-			worst[k] = r
+		for _, y := range yardsticks {
+			for _, d := range append(directions, direction{name: "all"}) {
+				logs, count, worst := 0.0, 0.0, result{}
+				for _, r := range results[:n] {
+					if d.name != "all" && r.Direction != d.name {
+						continue
+					}
+					logs += math.Log(y.value(r))
+					if count++; count == 1 || y.value(r) < y.value(worst) {
+						worst = r
+					}
+				}
+				fmt.Printf("%d threads, %-7s  smt/%-8s  geometric mean %.3f, lowest %.2f (%s, M %d, W %d x %d)\n", threads, d.name, y.name,
+					math.Exp(logs/count), y.value(worst), worst.Direction, worst.M, worst.N, worst.K)
+			}
 		}
-	}
-	for _, k := range keys {
-		sum := 0.0
-		for _, l := range logs[k] {
-			sum += l
-		}
-		w := worst[k]
-		fmt.Printf("%d threads, %s: geometric mean of smt/%s %.3f; lowest %.2f (M %d, W %d x %d)\n", k.threads, k.direction, libraries[0].name,
-			math.Exp(sum/float64(len(logs[k]))), w.Ratio, w.M, w.N, w.K)
+		results = results[n:]
 	}
 }

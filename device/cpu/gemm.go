@@ -9,8 +9,8 @@ import (
 // Blocking of matrix products: how deep a block of the shared dimension is at most, and how many floats of packed B stay
 // in the second level of a core's cache while the panels of A pass by.
 const (
-	depth    = 384
-	resident = 40 << 10
+	depth    = 640
+	resident = 64 << 10
 )
 
 // serialProduct is the number of multiplications below which waking threads costs more than it gains.

@@ -2,6 +2,7 @@
 package peak
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -14,19 +15,32 @@ func fma512(n int)
 //go:noescape
 func fma256(n int)
 
-// FLOPS runs threads goroutines for some milliseconds each and returns the operations per second of all of them; a fused
-// multiplication and addition counts as two.
+// FLOPS runs threads goroutines for some milliseconds each, every one on a core of its own, and returns the sum of their
+// rates: operations per second, of which a fused multiplication and addition counts as two.
 func FLOPS(threads int) float64 {
 	const n = 1 << 20
 	run, operations := fma256, 12*8*2.0*n
 	if cpu.X86.HasAVX512F {
 		run, operations = fma512, 28*16*2.0*n
 	}
-	began := time.Now()
-	var all sync.WaitGroup
-	for range threads {
-		all.Go(func() { run(n) })
+	rates := make([]float64, threads)
+	var ready, all sync.WaitGroup
+	ready.Add(threads)
+	for i := range threads {
+		all.Go(func() {
+			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and its place with it
+			pin(i)
+			ready.Done()
+			ready.Wait()
+			began := time.Now()
+			run(n)
+			rates[i] = operations / time.Since(began).Seconds()
+		})
 	}
 	all.Wait()
-	return operations * float64(threads) / time.Since(began).Seconds()
+	sum := 0.0
+	for _, r := range rates {
+		sum += r
+	}
+	return sum
 }
