@@ -87,8 +87,8 @@ func (a *backwardHead) do(w *worker, task int) {
 	}
 	clear(b.dk)
 	clear(b.dv)
-	for first := 0; first < s.QLen; first += w.kernels.width() {
-		b.run(w, first)
+	for _, t := range a.tiles[s.tile : s.tile+s.tiles] {
+		b.run(w, t.first, t.n)
 	}
 }
 
@@ -106,19 +106,17 @@ type backwardTile struct {
 	dk, dv                []float32
 }
 
-// run adds the part of the queries from first on to dk and dv, and sets their dq.
-func (b *backwardTile) run(w *worker, first int) {
+// run adds the part of n queries from first on to dk and dv, and sets their dq.
+func (b *backwardTile) run(w *worker, first, n int) {
 	kn, s := w.kernels, b.s
-	n := min(kn.width(), s.QLen-first)
 	width := roundUp(n, kn.lanes)
-	vectors := width/kn.lanes - 1
 	// q and do twice: with the queries as lanes, for the scores, and with the columns as lanes, for dk and dv.
-	memory := w.a.take(4*keyRun*width + (2*b.HeadDim+b.padded)*width + 2*b.stride*n + 2*width + 11*cacheLine)
+	memory := w.a.take(4*keyRun*width + 2*b.HeadDim*panels(width, kn) + b.padded*width + 2*b.stride*n + 2*width + 11*cacheLine)
 	p, memory := carve(memory, keyRun*width)
 	ds, memory := carve(memory, keyRun*width)
 	packed, memory := carve(memory, keyRun*n)
-	q, memory := carve(memory, b.HeadDim*width)
-	do, memory := carve(memory, b.HeadDim*width)
+	q, memory := carve(memory, b.HeadDim*panels(width, kn))
+	do, memory := carve(memory, b.HeadDim*panels(width, kn))
 	dq, memory := carve(memory, b.padded*width)
 	qRows, memory := carve(memory, b.stride*n)
 	doRows, memory := carve(memory, b.stride*n)
@@ -129,6 +127,7 @@ func (b *backwardTile) run(w *worker, first int) {
 	gradient := b.mine(b.dout, s.Q+first)
 	m := gradient.operand(true)
 	w.pack(do, width, kn.lanes, &m, true, 0, n, 0, b.HeadDim)
+	w.narrower(do, b.HeadDim, width)
 	panel := columnPanel(b.stride, kn)
 	w.pack(doRows, panel, kn.lanes, &m, false, 0, b.HeadDim, 0, n)
 	m = b.mine(b.q, s.Q+first).operand(true)
@@ -144,18 +143,20 @@ func (b *backwardTile) run(w *worker, first int) {
 		}
 	}
 
-	clear(dq)
+	var list [maxParts]part
 	from, to := b.visible(s, first, n, kn.height)
 	for k0 := from; k0 < to; k0 += keyRun {
-		rows := min(keyRun, to-k0)
-		w.scores(p, b.keys[k0*b.HeadDim:], q, rows, b.HeadDim, width)
-		w.scores(ds, b.values[k0*b.HeadDim:], do, rows, b.HeadDim, width)
-		b.mask(p, width, s, k0, rows, first, n)
-		kn.gradientPanel(rows, width, &p[0], &ds[0], &lse[0], &delta[0])
-		b.addRows(w, b.dv[k0*b.stride:], p, packed, doRows, rows, n, width, panel)
-		b.addRows(w, b.dk[k0*b.stride:], ds, packed, qRows, rows, n, width, panel)
-		for c := 0; c < b.padded; c += kn.height {
-			kn.tile[vectors](rows, &b.columns[c*s.KLen+k0*kn.height], &ds[0], &dq[c*width], width, true)
+		for _, t := range b.parts(kn, list[:0], s, first, width, k0, min(k0+keyRun, to)) {
+			w.scores(p, b.keys[t.key*b.HeadDim:], q, t, b.HeadDim, width)
+			w.scores(ds, b.values[t.key*b.HeadDim:], do, t, b.HeadDim, width)
+			b.mask(p, width-t.skip, s, t.key, t.rows, first+t.skip, n-t.skip)
+			kn.gradientPanel(t.rows, width-t.skip, &p[0], &ds[0], &lse[t.skip], &delta[t.skip])
+			b.addRows(w, b.dv, p, packed, doRows, t, n, width, panel)
+			b.addRows(w, b.dk, ds, packed, qRows, t, n, width, panel)
+			tile := kn.tile[(width-t.skip)/kn.lanes-1]
+			for c := 0; c < b.padded; c += kn.height {
+				tile(t.rows, &b.columns[c*s.KLen+t.key*kn.height], &ds[0], &dq[c*width+t.skip], width, t.key > from)
+			}
 		}
 	}
 	if b.dq.data != nil {
@@ -164,15 +165,16 @@ func (b *backwardTile) run(w *worker, first int) {
 	}
 }
 
-// addRows adds tile·m to sums, for a tile of keys × queries and packed rows m of queries.
-func (b *backwardTile) addRows(w *worker, sums, tile, packed, m []float32, rows, n, width, panel int) {
-	kn := w.kernels
-	t := view{tile, rows, n, width}.operand(false)
-	w.pack(packed, kn.height, kn.height, &t, true, 0, rows, 0, n)
+// addRows adds tile·m to sums, for a part of a tile of keys × queries and packed rows m of queries.
+func (b *backwardTile) addRows(w *worker, sums, tile, packed, m []float32, p part, n, width, panel int) {
+	kn, queries := w.kernels, n-p.skip
+	t := view{tile, p.rows, queries, width - p.skip}.operand(false)
+	w.pack(packed, kn.height, kn.height, &t, true, 0, p.rows, 0, queries)
 	for c := 0; c < b.stride; c += panel {
-		vectors := min(panel, b.stride-c)/kn.lanes - 1
-		for r := 0; r < rows; r += kn.height {
-			kn.tile[vectors](n, &packed[r*n], &m[c*n], &sums[r*b.stride+c], b.stride, true)
+		columns := min(panel, b.stride-c)
+		product, from := kn.tile[columns/kn.lanes-1], &m[c*n+p.skip*columns]
+		for r := 0; r < p.rows; r += kn.height {
+			product(queries, &packed[r*queries], from, &sums[(p.key+r)*b.stride+c], b.stride, true)
 		}
 	}
 }
