@@ -12,15 +12,20 @@ import (
 //
 // where delta_t = do_t·o_t is the part of the softmax's gradient that all keys of a query share. A task is a segment and a
 // query head: dQ is its own, and dK and dV are sums of its own that the last phase adds up over the heads of a group, in
-// their order.
+// their order. If there are segments enough for tasks of a whole group, its heads share the sums.
 type attentionBackward struct {
 	heads
 	dq, dk, dv, dout, o view
 
 	keys, values, columns []float32 // packed: K and V as A of K·Qᵀ and V·dOᵀ, and Kᵀ as A of Kᵀ·dS
-	keySums, valueSums    []float32 // dK and dV of each query head
+	keySums, valueSums    []float32 // dK and dV of each task
 	stride                int       // floats of a row of these sums
+	shared                int       // query heads of a task
 }
+
+// groupTasks is the number of tasks from which on they are whole groups. It depends on no number of threads, as the order of
+// sums depends on it.
+const groupTasks = 24
 
 // AttentionBackward sets dq, dk, dv (each only if wanted) from do, the operands and the results of Attention.
 func (d *Device) AttentionBackward(
@@ -50,12 +55,17 @@ func (d *Device) AttentionBackward(
 		job.values, packed = packed[:size*a.HeadDim], packed[size*a.HeadDim:]
 		job.columns = packed
 		job.stride = roundUp(a.HeadDim, d.kernels.lanes)
-		sums := job.total * a.Heads * job.stride
+		if job.shared = 1; len(job.spans)*a.KVHeads >= groupTasks {
+			job.shared = job.group
+		}
+		sums := job.total * a.Heads / job.shared * job.stride
 		packed = d.packedB.take(2 * sums)
 		job.keySums, job.valueSums = packed[:sums], packed[sums:]
 		d.pool.run(len(job.spans)*a.KVHeads, (*backwardPack)(job))
-		d.pool.run(len(job.spans)*a.Heads, (*backwardHead)(job))
-		d.pool.run(len(job.spans)*a.KVHeads, (*backwardSum)(job))
+		d.pool.run(len(job.spans)*a.Heads/job.shared, (*backwardHead)(job))
+		if job.shared < job.group {
+			d.pool.run(len(job.spans)*a.KVHeads, (*backwardSum)(job))
+		}
 	}
 	*job = attentionBackward{}
 }
@@ -71,30 +81,40 @@ func (a *backwardPack) do(w *worker, task int) {
 	w.pack(a.packedKeys(a.columns, s, kv, a.padded), a.height, a.height, &k, false, 0, a.HeadDim, 0, s.KLen)
 }
 
-// backwardHead is the phase that computes; a task is a segment and a query head.
+// backwardHead is the phase that computes; a task is a segment and a query head, or a group of them.
 type backwardHead attentionBackward
 
 func (a *backwardHead) do(w *worker, task int) {
-	s, head := &a.spans[task/a.Heads], task%a.Heads
+	tasks := a.Heads / a.shared
+	s, set := &a.spans[task/tasks], task%tasks
+	kv := set * a.shared / a.group
 	all := (*attentionBackward)(a)
 	b := backwardTile{
-		attentionBackward: all, s: s, index: head,
-		keys:    a.packedKeys(a.keys, s, head/a.group, a.HeadDim),
-		values:  a.packedKeys(a.values, s, head/a.group, a.HeadDim),
-		columns: a.packedKeys(a.columns, s, head/a.group, a.padded),
-		dk:      all.packedSums(a.keySums, s, head),
-		dv:      all.packedSums(a.valueSums, s, head),
+		attentionBackward: all, s: s, fresh: a.Window == 0,
+		keys:    a.packedKeys(a.keys, s, kv, a.HeadDim),
+		values:  a.packedKeys(a.values, s, kv, a.HeadDim),
+		columns: a.packedKeys(a.columns, s, kv, a.padded),
+		dk:      all.packedSums(a.keySums, s, set),
+		dv:      all.packedSums(a.valueSums, s, set),
 	}
-	clear(b.dk)
-	clear(b.dv)
-	for _, t := range a.tiles[s.tile : s.tile+s.tiles] {
-		b.run(w, t.first, t.n)
+	if !b.fresh {
+		clear(b.dk)
+		clear(b.dv)
+	}
+	for b.index = set * a.shared; b.index < (set+1)*a.shared; b.index++ {
+		for _, t := range a.tiles[s.tile : s.tile+s.tiles] {
+			b.run(w, t.first, t.n)
+			b.fresh = false
+		}
+	}
+	if a.shared == a.group {
+		all.sum(w, s, kv)
 	}
 }
 
-// packedSums is where the sums of a span and a query head lie.
-func (a *attentionBackward) packedSums(sums []float32, s *span, head int) []float32 {
-	return sums[(head*a.total+s.start)*a.stride:][:roundUp(s.KLen, a.height)*a.stride]
+// packedSums is where the sums of a task lie, which is the set-th of a span.
+func (a *attentionBackward) packedSums(sums []float32, s *span, set int) []float32 {
+	return sums[(set*a.total+s.start)*a.stride:][:roundUp(s.KLen, a.height)*a.stride]
 }
 
 // A backwardTile goes over the tiles of one segment and one head.
@@ -104,6 +124,7 @@ type backwardTile struct {
 	index                 int // of the head
 	keys, values, columns []float32
 	dk, dv                []float32
+	fresh                 bool // nothing is in dk and dv yet: the first tile, which sees all keys, sets them
 }
 
 // run adds the part of n queries from first on to dk and dv, and sets their dq.
@@ -174,7 +195,7 @@ func (b *backwardTile) addRows(w *worker, sums, tile, packed, m []float32, p par
 		columns := min(panel, b.stride-c)
 		product, from := kn.tile[columns/kn.lanes-1], &m[c*n+p.skip*columns]
 		for r := 0; r < p.rows; r += kn.height {
-			product(queries, &packed[r*queries], from, &sums[(p.key+r)*b.stride+c], b.stride, true)
+			product(queries, &packed[r*queries], from, &sums[(p.key+r)*b.stride+c], b.stride, !b.fresh)
 		}
 	}
 }
@@ -193,19 +214,24 @@ func columnPanel(size int, kn *kernels) int {
 type backwardSum attentionBackward
 
 func (a *backwardSum) do(w *worker, task int) {
-	s, kv := &a.spans[task/a.KVHeads], task%a.KVHeads
-	a.sum(w, a.dk, a.keySums, s, kv)
-	a.sum(w, a.dv, a.valueSums, s, kv)
+	(*attentionBackward)(a).sum(w, &a.spans[task/a.KVHeads], task%a.KVHeads)
 }
 
-func (a *backwardSum) sum(w *worker, dst view, sums []float32, s *span, kv int) {
+// sum sets dk and dv of a span and a key/value head to their sums.
+func (a *attentionBackward) sum(w *worker, s *span, kv int) {
+	a.addUp(w, a.dk, a.keySums, s, kv)
+	a.addUp(w, a.dv, a.valueSums, s, kv)
+}
+
+func (a *attentionBackward) addUp(w *worker, dst view, sums []float32, s *span, kv int) {
 	if dst.data == nil {
 		return
 	}
 	dst = a.head(dst, s.K, kv)
+	sets := a.group / a.shared
 	for r := range s.KLen {
-		for i := range a.group {
-			row := (*attentionBackward)(a).packedSums(sums, s, kv*a.group+i)[r*a.stride:][:a.HeadDim]
+		for i := range sets {
+			row := a.packedSums(sums, s, kv*sets+i)[r*a.stride:][:a.HeadDim]
 			if i == 0 {
 				copy(dst.row(r), row)
 			} else {
