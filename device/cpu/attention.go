@@ -13,20 +13,33 @@ import (
 // packed for the product with the values; and the causal edge falls between single keys rather than between tiles.
 
 // A span is a segment with the place of its packed keys: rows start to start+KLen, padded to a full panel, of total.
+// Its query tiles are tile to tile+tiles in the plan.
 type span struct {
 	device.Segment
-	start int
+	start       int
+	tile, tiles int
 }
 
-// A queryTile is the queries of one segment from first on, as many as fit a panel.
+// A queryTile is n queries of one segment, from first on: as many as fit a panel, or fewer.
 type queryTile struct {
-	span  int
-	first int
+	span     int
+	first, n int
+}
+
+// A part of a tile is the keys key to key+rows with those queries, from skip on, that see any of them. Only at the causal
+// edge does a tile have more than one part: there the vectors of queries that come before all keys are left out.
+type part struct {
+	key, rows, skip int
+	at              int // of its panel in the memory of the tile
 }
 
 const (
 	// keyRun is how many keys a tile has.
 	keyRun = 128
+	// edgeRun is how many keys a part at the causal edge has at least.
+	edgeRun = 16
+	// maxParts is more than the parts of any tile, which has 3 vectors of queries at most.
+	maxParts = 4
 	// directQueries is the number of queries up to which a segment reads keys and values where they lie: see decode.go.
 	directQueries = 4
 	// hidden stands for the largest score of a query that has seen no key yet. It is finite, so that differences are too.
@@ -97,18 +110,21 @@ func (d *Device) openHeads(op string, q, k, v device.Tensor, segments []device.S
 	}
 }
 
-// attention lists the segments of more than least queries and their query tiles. The later tiles of a segment come first: they
-// see more keys, and long tasks at the end would leave threads idle.
+// attention lists the segments of more than least queries and their query tiles, which differ by one vector of queries at
+// most. The later tiles of a segment come first: they see more keys, and long tasks at the end would leave threads idle.
 func (p *plan) attention(h *heads, segments []device.Segment, kn *kernels, least int) {
 	p.spans, p.tiles = p.spans[:0], p.tiles[:0]
 	for _, s := range segments {
 		if s.QLen <= least {
 			continue
 		}
-		for i := (s.QLen - 1) / kn.width(); i >= 0; i-- {
-			p.tiles = append(p.tiles, queryTile{span: len(p.spans), first: i * kn.width()})
+		vectors := cells(s.QLen, kn.lanes)
+		tiles := cells(vectors, kn.columns)
+		p.spans = append(p.spans, span{Segment: s, start: h.total, tile: len(p.tiles), tiles: tiles})
+		for i := tiles - 1; i >= 0; i-- {
+			first, end := vectors*i/tiles*kn.lanes, vectors*(i+1)/tiles*kn.lanes
+			p.tiles = append(p.tiles, queryTile{span: len(p.spans) - 1, first: first, n: min(end, s.QLen) - first})
 		}
-		p.spans = append(p.spans, span{Segment: s, start: h.total})
 		h.total += roundUp(s.KLen, kn.height)
 	}
 	h.spans, h.tiles = p.spans, p.tiles
@@ -147,43 +163,58 @@ func (a *attentionPack) do(w *worker, task int) {
 	w.pack(a.packedKeys(a.values, s, kv, a.padded), height, height, &v, false, 0, a.HeadDim, 0, s.KLen)
 }
 
-// attentionTile is the phase that computes; a task is a head and a tile of queries.
+// attentionTile is the phase that computes; a task is a head and a tile of queries. The tasks of a segment lie together, since
+// its heads share memory pages, and those of a head, since its tiles share keys.
 type attentionTile attention
 
 func (a *attentionTile) do(w *worker, task int) {
 	kn := w.kernels
-	head, tile := task/len(a.tiles), a.tiles[task%len(a.tiles)]
-	s := &a.spans[tile.span]
-	n := min(kn.width(), s.QLen-tile.first)
+	s := &a.spans[a.tiles[task/a.Heads].span]
+	task -= s.tile * a.Heads
+	head, tile := task/s.tiles, a.tiles[s.tile+task%s.tiles]
+	first, n := tile.first, tile.n
 	width := roundUp(n, kn.lanes)
 
-	memory := w.a.take((keyRun+a.HeadDim+a.padded+3)*width + 3*cacheLine)
+	memory := w.a.take(keyRun*width + a.HeadDim*panels(width, kn) + a.padded*width + 4*(width+cacheLine))
 	scores, memory := carve(memory, keyRun*width)
-	q, memory := carve(memory, a.HeadDim*width)
+	q, memory := carve(memory, a.HeadDim*panels(width, kn))
 	o, memory := carve(memory, a.padded*width)
 	top, memory := carve(memory, width)
 	sum, memory := carve(memory, width)
-	alpha, _ := carve(memory, width)
+	alpha, memory := carve(memory, width)
+	spare, _ := carve(memory, width)
 
-	w.packQueries(q, &a.heads, s, tile.first, n, head)
-	clear(o)
+	w.packQueries(q, &a.heads, s, first, n, head)
 	clear(sum)
 	for i := range top {
 		top[i] = hidden
 	}
 	keys := a.packedKeys(a.keys, s, head/a.group, a.HeadDim)
 	values := a.packedKeys(a.values, s, head/a.group, a.padded)
-	from, to := a.visible(s, tile.first, n, kn.height)
+	var list [maxParts]part
+	from, to := a.visible(s, first, n, kn.height)
 	for k0 := from; k0 < to; k0 += keyRun {
-		rows := min(keyRun, to-k0)
-		w.scores(scores, keys[k0*a.HeadDim:], q, rows, a.HeadDim, width)
-		a.mask(scores, width, s, k0, rows, tile.first, n)
-		kn.softmaxPanel(rows, width, &scores[0], &top[0], &sum[0], &alpha[0])
+		// The largest score of all parts comes first, so that the outputs are scaled once.
+		copy(alpha, top)
+		parts := a.parts(kn, list[:0], s, first, width, k0, min(k0+keyRun, to))
+		for _, p := range parts {
+			panel := scores[p.at:]
+			w.scores(panel, keys[p.key*a.HeadDim:], q, p, a.HeadDim, width)
+			a.mask(panel, width-p.skip, s, p.key, p.rows, first+p.skip, n-p.skip)
+			kn.peakPanel(p.rows, width-p.skip, &panel[0], &top[p.skip])
+		}
 		if k0 > from {
+			kn.expPanel(1, width, &alpha[0], &top[0], &spare[0])
+			kn.multiply(sum, sum, alpha)
 			kn.scalePanel(a.padded, width, &o[0], &alpha[0])
 		}
-		for c := 0; c < a.padded; c += kn.height {
-			kn.tile[width/kn.lanes-1](rows, &values[c*s.KLen+k0*kn.height], &scores[0], &o[c*width], width, true)
+		for i, p := range parts {
+			tile := kn.tile[(width-p.skip)/kn.lanes-1]
+			panel, add := &scores[p.at], k0 > from || i > 0
+			kn.expPanel(p.rows, width-p.skip, panel, &top[p.skip], &sum[p.skip])
+			for c := 0; c < a.padded; c += kn.height {
+				tile(p.rows, &values[c*s.KLen+p.key*kn.height], panel, &o[c*width+p.skip], width, add)
+			}
 		}
 	}
 
@@ -191,28 +222,67 @@ func (a *attentionTile) do(w *worker, task int) {
 		alpha[i] = 1 / sum[i]
 	}
 	kn.scalePanel(a.padded, width, &o[0], &alpha[0])
-	w.unpack(a.head(a.o, s.Q+tile.first, head), o, n, width)
+	w.unpack(a.head(a.o, s.Q+first, head), o, n, width)
 	if a.lse.data != nil {
 		for i := range n {
-			a.lse.row(s.Q + tile.first + i)[head] = float32(float64(top[i]) + math.Log(float64(sum[i])))
+			a.lse.row(s.Q + first + i)[head] = float32(float64(top[i]) + math.Log(float64(sum[i])))
 		}
 	}
 }
 
-// packQueries packs n queries from first on, times Scale, as a panel of B.
-func (w *worker) packQueries(dst []float32, h *heads, s *span, first, n, head int) {
-	q := h.head(h.q, s.Q+first, head).operand(true)
-	w.pack(dst, len(dst)/h.HeadDim, w.kernels.lanes, &q, true, 0, n, 0, h.HeadDim)
-	if h.Scale != 1 {
-		w.kernels.scale(dst, dst, float32(h.Scale))
+// parts appends to list the parts of the tile of keys k0 to end and the queries of a panel from first on. The first part of a
+// query's first tile has the whole panel.
+func (h *heads) parts(kn *kernels, list []part, s *span, first, width, k0, end int) []part {
+	seen := first + s.KLen - s.QLen // keys before the one of the first query
+	for at := 0; k0 < end; {
+		p := part{key: k0, skip: max(0, k0-seen) / kn.lanes * kn.lanes, at: at}
+		p.rows = min(end, roundUp(max(seen+p.skip+kn.lanes, k0+edgeRun), kn.height)) - k0
+		list = append(list, p)
+		at += p.rows * (width - p.skip)
+		k0 += p.rows
+	}
+	return list
+}
+
+// panels is how many floats a row takes in all the panels that parts of a tile may have: width, and one vector less each.
+func panels(width int, kn *kernels) int { return width * (width/kn.lanes + 1) / 2 }
+
+// narrower packs, after a panel of rows × width floats, the same without the first vector, the first two, and so on.
+func (w *worker) narrower(memory []float32, rows, width int) {
+	panel := view{memory[:rows*width], rows, width, width}.operand(false)
+	for at, skip := rows*width, w.kernels.lanes; skip < width; skip += w.kernels.lanes {
+		w.packColumns(memory[at:], width-skip, 1, &panel, skip, 0, rows)
+		at += rows * (width - skip)
 	}
 }
 
-// scores multiplies packed keys with a packed panel of queries; dst gets full panels of keys, the last ones zero.
-func (w *worker) scores(dst, keys, q []float32, rows, size, width int) {
+// narrow is where the panel without the first skip floats of a row lies.
+func narrow(memory []float32, rows, width, skip int, kn *kernels) []float32 {
+	for at := 0; at < skip; at += kn.lanes {
+		memory = memory[rows*(width-at):]
+	}
+	return memory
+}
+
+// packQueries packs n queries from first on, times Scale, as a panel of B and the narrower ones.
+func (w *worker) packQueries(dst []float32, h *heads, s *span, first, n, head int) {
+	q := h.head(h.q, s.Q+first, head).operand(true)
+	width := roundUp(n, w.kernels.lanes)
+	w.pack(dst, width, w.kernels.lanes, &q, true, 0, n, 0, h.HeadDim)
+	if panel := dst[:h.HeadDim*width]; h.Scale != 1 {
+		w.kernels.scale(panel, panel, float32(h.Scale))
+	}
+	w.narrower(dst, h.HeadDim, width)
+}
+
+// scores multiplies the packed keys of a part with its packed queries; dst gets full panels of keys, the last ones zero.
+func (w *worker) scores(dst, keys, q []float32, p part, size, width int) {
 	kn := w.kernels
-	for r := 0; r < rows; r += kn.height {
-		kn.tile[width/kn.lanes-1](size, &keys[r*size], &q[0], &dst[r*width], width, false)
+	q = narrow(q, size, width, p.skip, kn)
+	width -= p.skip
+	tile := kn.tile[width/kn.lanes-1]
+	for r := 0; r < p.rows; r += kn.height {
+		tile(size, &keys[r*size], &q[0], &dst[r*width], width, false)
 	}
 }
 

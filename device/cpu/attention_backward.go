@@ -12,15 +12,20 @@ import (
 //
 // where delta_t = do_t·o_t is the part of the softmax's gradient that all keys of a query share. A task is a segment and a
 // query head: dQ is its own, and dK and dV are sums of its own that the last phase adds up over the heads of a group, in
-// their order.
+// their order. If there are segments enough for tasks of a whole group, its heads share the sums.
 type attentionBackward struct {
 	heads
 	dq, dk, dv, dout, o view
 
 	keys, values, columns []float32 // packed: K and V as A of K·Qᵀ and V·dOᵀ, and Kᵀ as A of Kᵀ·dS
-	keySums, valueSums    []float32 // dK and dV of each query head
+	keySums, valueSums    []float32 // dK and dV of each task
 	stride                int       // floats of a row of these sums
+	shared                int       // query heads of a task
 }
+
+// groupTasks is the number of tasks from which on they are whole groups. It depends on no number of threads, as the order of
+// sums depends on it.
+const groupTasks = 24
 
 // AttentionBackward sets dq, dk, dv (each only if wanted) from do, the operands and the results of Attention.
 func (d *Device) AttentionBackward(
@@ -50,12 +55,17 @@ func (d *Device) AttentionBackward(
 		job.values, packed = packed[:size*a.HeadDim], packed[size*a.HeadDim:]
 		job.columns = packed
 		job.stride = roundUp(a.HeadDim, d.kernels.lanes)
-		sums := job.total * a.Heads * job.stride
+		if job.shared = 1; len(job.spans)*a.KVHeads >= groupTasks {
+			job.shared = job.group
+		}
+		sums := job.total * a.Heads / job.shared * job.stride
 		packed = d.packedB.take(2 * sums)
 		job.keySums, job.valueSums = packed[:sums], packed[sums:]
 		d.pool.run(len(job.spans)*a.KVHeads, (*backwardPack)(job))
-		d.pool.run(len(job.spans)*a.Heads, (*backwardHead)(job))
-		d.pool.run(len(job.spans)*a.KVHeads, (*backwardSum)(job))
+		d.pool.run(len(job.spans)*a.Heads/job.shared, (*backwardHead)(job))
+		if job.shared < job.group {
+			d.pool.run(len(job.spans)*a.KVHeads, (*backwardSum)(job))
+		}
 	}
 	*job = attentionBackward{}
 }
@@ -71,30 +81,40 @@ func (a *backwardPack) do(w *worker, task int) {
 	w.pack(a.packedKeys(a.columns, s, kv, a.padded), a.height, a.height, &k, false, 0, a.HeadDim, 0, s.KLen)
 }
 
-// backwardHead is the phase that computes; a task is a segment and a query head.
+// backwardHead is the phase that computes; a task is a segment and a query head, or a group of them.
 type backwardHead attentionBackward
 
 func (a *backwardHead) do(w *worker, task int) {
-	s, head := &a.spans[task/a.Heads], task%a.Heads
+	tasks := a.Heads / a.shared
+	s, set := &a.spans[task/tasks], task%tasks
+	kv := set * a.shared / a.group
 	all := (*attentionBackward)(a)
 	b := backwardTile{
-		attentionBackward: all, s: s, index: head,
-		keys:    a.packedKeys(a.keys, s, head/a.group, a.HeadDim),
-		values:  a.packedKeys(a.values, s, head/a.group, a.HeadDim),
-		columns: a.packedKeys(a.columns, s, head/a.group, a.padded),
-		dk:      all.packedSums(a.keySums, s, head),
-		dv:      all.packedSums(a.valueSums, s, head),
+		attentionBackward: all, s: s, fresh: a.Window == 0,
+		keys:    a.packedKeys(a.keys, s, kv, a.HeadDim),
+		values:  a.packedKeys(a.values, s, kv, a.HeadDim),
+		columns: a.packedKeys(a.columns, s, kv, a.padded),
+		dk:      all.packedSums(a.keySums, s, set),
+		dv:      all.packedSums(a.valueSums, s, set),
 	}
-	clear(b.dk)
-	clear(b.dv)
-	for first := 0; first < s.QLen; first += w.kernels.width() {
-		b.run(w, first)
+	if !b.fresh {
+		clear(b.dk)
+		clear(b.dv)
+	}
+	for b.index = set * a.shared; b.index < (set+1)*a.shared; b.index++ {
+		for _, t := range a.tiles[s.tile : s.tile+s.tiles] {
+			b.run(w, t.first, t.n)
+			b.fresh = false
+		}
+	}
+	if a.shared == a.group {
+		all.sum(w, s, kv)
 	}
 }
 
-// packedSums is where the sums of a span and a query head lie.
-func (a *attentionBackward) packedSums(sums []float32, s *span, head int) []float32 {
-	return sums[(head*a.total+s.start)*a.stride:][:roundUp(s.KLen, a.height)*a.stride]
+// packedSums is where the sums of a task lie, which is the set-th of a span.
+func (a *attentionBackward) packedSums(sums []float32, s *span, set int) []float32 {
+	return sums[(set*a.total+s.start)*a.stride:][:roundUp(s.KLen, a.height)*a.stride]
 }
 
 // A backwardTile goes over the tiles of one segment and one head.
@@ -104,21 +124,20 @@ type backwardTile struct {
 	index                 int // of the head
 	keys, values, columns []float32
 	dk, dv                []float32
+	fresh                 bool // nothing is in dk and dv yet: the first tile, which sees all keys, sets them
 }
 
-// run adds the part of the queries from first on to dk and dv, and sets their dq.
-func (b *backwardTile) run(w *worker, first int) {
+// run adds the part of n queries from first on to dk and dv, and sets their dq.
+func (b *backwardTile) run(w *worker, first, n int) {
 	kn, s := w.kernels, b.s
-	n := min(kn.width(), s.QLen-first)
 	width := roundUp(n, kn.lanes)
-	vectors := width/kn.lanes - 1
 	// q and do twice: with the queries as lanes, for the scores, and with the columns as lanes, for dk and dv.
-	memory := w.a.take(4*keyRun*width + (2*b.HeadDim+b.padded)*width + 2*b.stride*n + 2*width + 11*cacheLine)
+	memory := w.a.take(4*keyRun*width + 2*b.HeadDim*panels(width, kn) + b.padded*width + 2*b.stride*n + 2*width + 11*cacheLine)
 	p, memory := carve(memory, keyRun*width)
 	ds, memory := carve(memory, keyRun*width)
 	packed, memory := carve(memory, keyRun*n)
-	q, memory := carve(memory, b.HeadDim*width)
-	do, memory := carve(memory, b.HeadDim*width)
+	q, memory := carve(memory, b.HeadDim*panels(width, kn))
+	do, memory := carve(memory, b.HeadDim*panels(width, kn))
 	dq, memory := carve(memory, b.padded*width)
 	qRows, memory := carve(memory, b.stride*n)
 	doRows, memory := carve(memory, b.stride*n)
@@ -129,6 +148,7 @@ func (b *backwardTile) run(w *worker, first int) {
 	gradient := b.mine(b.dout, s.Q+first)
 	m := gradient.operand(true)
 	w.pack(do, width, kn.lanes, &m, true, 0, n, 0, b.HeadDim)
+	w.narrower(do, b.HeadDim, width)
 	panel := columnPanel(b.stride, kn)
 	w.pack(doRows, panel, kn.lanes, &m, false, 0, b.HeadDim, 0, n)
 	m = b.mine(b.q, s.Q+first).operand(true)
@@ -144,18 +164,20 @@ func (b *backwardTile) run(w *worker, first int) {
 		}
 	}
 
-	clear(dq)
+	var list [maxParts]part
 	from, to := b.visible(s, first, n, kn.height)
 	for k0 := from; k0 < to; k0 += keyRun {
-		rows := min(keyRun, to-k0)
-		w.scores(p, b.keys[k0*b.HeadDim:], q, rows, b.HeadDim, width)
-		w.scores(ds, b.values[k0*b.HeadDim:], do, rows, b.HeadDim, width)
-		b.mask(p, width, s, k0, rows, first, n)
-		kn.gradientPanel(rows, width, &p[0], &ds[0], &lse[0], &delta[0])
-		b.addRows(w, b.dv[k0*b.stride:], p, packed, doRows, rows, n, width, panel)
-		b.addRows(w, b.dk[k0*b.stride:], ds, packed, qRows, rows, n, width, panel)
-		for c := 0; c < b.padded; c += kn.height {
-			kn.tile[vectors](rows, &b.columns[c*s.KLen+k0*kn.height], &ds[0], &dq[c*width], width, true)
+		for _, t := range b.parts(kn, list[:0], s, first, width, k0, min(k0+keyRun, to)) {
+			w.scores(p, b.keys[t.key*b.HeadDim:], q, t, b.HeadDim, width)
+			w.scores(ds, b.values[t.key*b.HeadDim:], do, t, b.HeadDim, width)
+			b.mask(p, width-t.skip, s, t.key, t.rows, first+t.skip, n-t.skip)
+			kn.gradientPanel(t.rows, width-t.skip, &p[0], &ds[0], &lse[t.skip], &delta[t.skip])
+			b.addRows(w, b.dv, p, packed, doRows, t, n, width, panel)
+			b.addRows(w, b.dk, ds, packed, qRows, t, n, width, panel)
+			tile := kn.tile[(width-t.skip)/kn.lanes-1]
+			for c := 0; c < b.padded; c += kn.height {
+				tile(t.rows, &b.columns[c*s.KLen+t.key*kn.height], &ds[0], &dq[c*width+t.skip], width, t.key > from)
+			}
 		}
 	}
 	if b.dq.data != nil {
@@ -164,15 +186,16 @@ func (b *backwardTile) run(w *worker, first int) {
 	}
 }
 
-// addRows adds tile·m to sums, for a tile of keys × queries and packed rows m of queries.
-func (b *backwardTile) addRows(w *worker, sums, tile, packed, m []float32, rows, n, width, panel int) {
-	kn := w.kernels
-	t := view{tile, rows, n, width}.operand(false)
-	w.pack(packed, kn.height, kn.height, &t, true, 0, rows, 0, n)
+// addRows adds tile·m to sums, for a part of a tile of keys × queries and packed rows m of queries.
+func (b *backwardTile) addRows(w *worker, sums, tile, packed, m []float32, p part, n, width, panel int) {
+	kn, queries := w.kernels, n-p.skip
+	t := view{tile, p.rows, queries, width - p.skip}.operand(false)
+	w.pack(packed, kn.height, kn.height, &t, true, 0, p.rows, 0, queries)
 	for c := 0; c < b.stride; c += panel {
-		vectors := min(panel, b.stride-c)/kn.lanes - 1
-		for r := 0; r < rows; r += kn.height {
-			kn.tile[vectors](n, &packed[r*n], &m[c*n], &sums[r*b.stride+c], b.stride, true)
+		columns := min(panel, b.stride-c)
+		product, from := kn.tile[columns/kn.lanes-1], &m[c*n+p.skip*columns]
+		for r := 0; r < p.rows; r += kn.height {
+			product(queries, &packed[r*queries], from, &sums[(p.key+r)*b.stride+c], b.stride, !b.fresh)
 		}
 	}
 }
@@ -191,19 +214,24 @@ func columnPanel(size int, kn *kernels) int {
 type backwardSum attentionBackward
 
 func (a *backwardSum) do(w *worker, task int) {
-	s, kv := &a.spans[task/a.KVHeads], task%a.KVHeads
-	a.sum(w, a.dk, a.keySums, s, kv)
-	a.sum(w, a.dv, a.valueSums, s, kv)
+	(*attentionBackward)(a).sum(w, &a.spans[task/a.KVHeads], task%a.KVHeads)
 }
 
-func (a *backwardSum) sum(w *worker, dst view, sums []float32, s *span, kv int) {
+// sum sets dk and dv of a span and a key/value head to their sums.
+func (a *attentionBackward) sum(w *worker, s *span, kv int) {
+	a.addUp(w, a.dk, a.keySums, s, kv)
+	a.addUp(w, a.dv, a.valueSums, s, kv)
+}
+
+func (a *attentionBackward) addUp(w *worker, dst view, sums []float32, s *span, kv int) {
 	if dst.data == nil {
 		return
 	}
 	dst = a.head(dst, s.K, kv)
+	sets := a.group / a.shared
 	for r := range s.KLen {
-		for i := range a.group {
-			row := (*attentionBackward)(a).packedSums(sums, s, kv*a.group+i)[r*a.stride:][:a.HeadDim]
+		for i := range sets {
+			row := a.packedSums(sums, s, kv*sets+i)[r*a.stride:][:a.HeadDim]
 			if i == 0 {
 				copy(dst.row(r), row)
 			} else {

@@ -86,8 +86,8 @@ func BenchmarkMatMulFrozen(b *testing.B) {
 func BenchmarkAttention(b *testing.B) {
 	d := New()
 	for _, s := range []struct{ tokens, segment, heads, kv, size int }{
-		{512, 512, 9, 3, 64}, {512, 512, 16, 8, 128}, {2048, 2048, 9, 3, 64}, {2048, 2048, 32, 8, 64},
-		{1024, 100, 16, 8, 64}, {1020, 30, 16, 8, 64},
+		{2048, 2048, 16, 8, 64}, {2048, 2048, 9, 3, 64}, {512, 512, 16, 8, 64}, {512, 512, 9, 3, 64}, {512, 512, 16, 8, 128},
+		{1024, 128, 16, 8, 64}, {1024, 128, 9, 3, 64}, {1000, 250, 9, 3, 64}, {1024, 100, 16, 8, 64}, {1020, 30, 16, 8, 64},
 	} {
 		a := device.Attention{Heads: s.heads, KVHeads: s.kv, HeadDim: s.size, Scale: 0.125}
 		q, o := random(d, s.tokens, s.heads*s.size), d.New(s.tokens, s.heads*s.size)

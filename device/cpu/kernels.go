@@ -62,10 +62,11 @@ type kernels struct {
 	expScale func(dst, x []float32, shift, scale float32) // dst = scale·exp(x - shift)
 
 	// The panels of attention are rows × width floats, a row for each key and a column for each query; width is a multiple
-	// of lanes. softmaxPanel takes one step of the running softmax: with new = max(top, max of the column) and alpha =
-	// exp(top - new), it sets s = exp(s - new), sum = sum·alpha + Σ s and top = new. scalePanel multiplies every column by
-	// its alpha. gradientPanel sets s = exp(s - lse) and then dp = s·(dp - delta).
-	softmaxPanel  func(rows, width int, s, top, sum, alpha *float32)
+	// of lanes. peakPanel raises top to the largest element of the column. expPanel sets s = exp(s - top) and adds the column
+	// to sum. scalePanel multiplies every column by its alpha. gradientPanel sets s = exp(s - lse) and then dp = s·(dp -
+	// delta).
+	peakPanel     func(rows, width int, s, top *float32)
+	expPanel      func(rows, width int, s, top, sum *float32)
 	scalePanel    func(rows, width int, s, alpha *float32)
 	gradientPanel func(rows, width int, s, dp, lse, delta *float32)
 }

@@ -67,7 +67,8 @@ var wide512 = kernels{
 	max:               asm.MaxAVX512,
 	expSum:            asm.ExpSumAVX512,
 	expScale:          asm.ExpScaleAVX512,
-	softmaxPanel:      asm.SoftmaxPanelAVX512,
+	peakPanel:         asm.PeakPanelAVX512,
+	expPanel:          asm.ExpPanelAVX512,
 	scalePanel:        asm.ScalePanelAVX512,
 	gradientPanel:     asm.GradientPanelAVX512,
 }
@@ -110,7 +111,8 @@ var wide256 = kernels{
 	max:               asm.MaxAVX2,
 	expSum:            asm.ExpSumAVX2,
 	expScale:          asm.ExpScaleAVX2,
-	softmaxPanel:      asm.SoftmaxPanelAVX2,
+	peakPanel:         asm.PeakPanelAVX2,
+	expPanel:          asm.ExpPanelAVX2,
 	scalePanel:        asm.ScalePanelAVX2,
 	gradientPanel:     asm.GradientPanelAVX2,
 }

@@ -45,7 +45,8 @@ var neon = kernels{
 	max:               asm.MaxNEON,
 	expSum:            asm.ExpSumNEON,
 	expScale:          asm.ExpScaleNEON,
-	softmaxPanel:      asm.SoftmaxPanelNEON,
+	peakPanel:         asm.PeakPanelNEON,
+	expPanel:          asm.ExpPanelNEON,
 	scalePanel:        asm.ScalePanelNEON,
 	gradientPanel:     asm.GradientPanelNEON,
 }

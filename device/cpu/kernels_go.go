@@ -30,7 +30,8 @@ var portable = kernels{
 	max:               maxGo,
 	expSum:            expSumGo,
 	expScale:          expScaleGo,
-	softmaxPanel:      softmaxPanelGo,
+	peakPanel:         peakPanelGo,
+	expPanel:          expPanelGo,
 	scalePanel:        scalePanelGo,
 	gradientPanel:     gradientPanelGo,
 }
@@ -221,21 +222,18 @@ func expScaleGo(dst, x []float32, shift, scale float32) {
 	}
 }
 
-func softmaxPanelGo(rows, width int, s, top, sum, alpha *float32) {
-	panel := unsafe.Slice(s, rows*width)
-	tops, sums, alphas := unsafe.Slice(top, width), unsafe.Slice(sum, width), unsafe.Slice(alpha, width)
-	for q := range width {
-		peak := tops[q]
-		for i := q; i < len(panel); i += width {
-			peak = max(peak, panel[i])
-		}
-		alphas[q] = exp32(tops[q] - peak)
-		tops[q] = peak
-		sums[q] *= alphas[q]
-		for i := q; i < len(panel); i += width {
-			panel[i] = exp32(panel[i] - peak)
-			sums[q] += panel[i]
-		}
+func peakPanelGo(rows, width int, s, top *float32) {
+	panel, tops := unsafe.Slice(s, rows*width), unsafe.Slice(top, width)
+	for i, x := range panel {
+		tops[i%width] = max(tops[i%width], x)
+	}
+}
+
+func expPanelGo(rows, width int, s, top, sum *float32) {
+	panel, tops, sums := unsafe.Slice(s, rows*width), unsafe.Slice(top, width), unsafe.Slice(sum, width)
+	for i, x := range panel {
+		panel[i] = exp32(x - tops[i%width])
+		sums[i%width] += panel[i]
 	}
 }
 

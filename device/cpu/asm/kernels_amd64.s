@@ -3441,9 +3441,37 @@ restDone89:
 	VZEROUPPER
 	RET
 
-// func SoftmaxPanelAVX512(rows int, width int, s *float32, top *float32, sum *float32, alpha *float32)
+// func PeakPanelAVX512(rows int, width int, s *float32, top *float32)
 // Requires: AVX, AVX512F
-TEXT ·SoftmaxPanelAVX512(SB), NOSPLIT, $0-48
+TEXT ·PeakPanelAVX512(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ width+8(FP), CX
+	MOVQ s+16(FP), DX
+	MOVQ top+24(FP), BX
+	MOVQ CX, SI
+	SHLQ $0x02, SI
+
+column:
+	VMOVUPS (BX), Z0
+	XORQ    DI, DI
+	MOVQ    AX, R8
+
+loop90:
+	VMAXPS  (DX)(DI*1), Z0, Z0
+	ADDQ    SI, DI
+	DECQ    R8
+	JNZ     loop90
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
+	JG      column
+	VZEROUPPER
+	RET
+
+// func ExpPanelAVX512(rows int, width int, s *float32, top *float32, sum *float32)
+// Requires: AVX, AVX512F
+TEXT ·ExpPanelAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS floatc2aeac4f<>+0(SB), Z0
 	VBROADCASTSS float42b20000<>+0(SB), Z1
 	VBROADCASTSS float3fb8aa3b<>+0(SB), Z2
@@ -3461,47 +3489,17 @@ TEXT ·SoftmaxPanelAVX512(SB), NOSPLIT, $0-48
 	MOVQ         s+16(FP), DX
 	MOVQ         top+24(FP), BX
 	MOVQ         sum+32(FP), SI
-	MOVQ         alpha+40(FP), DI
-	MOVQ         CX, R8
-	SHLQ         $0x02, R8
+	MOVQ         CX, DI
+	SHLQ         $0x02, DI
 
 column:
 	VMOVUPS (BX), Z12
-	VMOVUPS (BX), Z13
-	XORQ    R9, R9
-	MOVQ    AX, R10
-
-loop90:
-	VMAXPS       (DX)(R9*1), Z12, Z12
-	ADDQ         R8, R9
-	DECQ         R10
-	JNZ          loop90
-	VMOVUPS      Z12, (BX)
-	VSUBPS       Z12, Z13, Z13
-	VCMPPS       $0x05, Z0, Z13, K1
-	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
-	VMULPS       Z2, Z13, Z14
-	VRNDSCALEPS  $0x08, Z14, Z14
-	VFNMADD231PS Z3, Z14, Z13
-	VFNMADD231PS Z4, Z14, Z13
-	VMOVUPS      Z6, Z15
-	VFMADD213PS  Z7, Z13, Z15
-	VFMADD213PS  Z8, Z13, Z15
-	VFMADD213PS  Z9, Z13, Z15
-	VFMADD213PS  Z10, Z13, Z15
-	VFMADD213PS  Z11, Z13, Z15
-	VMULPS       Z13, Z13, Z16
-	VFMADD213PS  Z13, Z16, Z15
-	VADDPS       Z5, Z15, Z15
-	VSCALEFPS.Z  Z14, Z15, K1, Z15
-	VMOVUPS      Z15, (DI)
-	VMULPS       (SI), Z15, Z13
-	XORQ         R9, R9
-	MOVQ         AX, R10
+	VMOVUPS (SI), Z13
+	XORQ    R8, R8
+	MOVQ    AX, R9
 
 loop91:
-	VMOVUPS      (DX)(R9*1), Z14
+	VMOVUPS      (DX)(R8*1), Z14
 	VSUBPS       Z12, Z14, Z14
 	VCMPPS       $0x05, Z0, Z14, K1
 	VMAXPS       Z14, Z0, Z14
@@ -3520,16 +3518,15 @@ loop91:
 	VFMADD213PS  Z14, Z17, Z16
 	VADDPS       Z5, Z16, Z16
 	VSCALEFPS.Z  Z15, Z16, K1, Z16
-	VMOVUPS      Z16, (DX)(R9*1)
+	VMOVUPS      Z16, (DX)(R8*1)
 	VADDPS       Z16, Z13, Z13
-	ADDQ         R8, R9
-	DECQ         R10
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          loop91
 	VMOVUPS      Z13, (SI)
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, BX
 	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
 	SUBQ         $0x10, CX
 	JG           column
 	VZEROUPPER
@@ -6233,9 +6230,37 @@ restDone182:
 	VZEROUPPER
 	RET
 
-// func SoftmaxPanelAVX2(rows int, width int, s *float32, top *float32, sum *float32, alpha *float32)
+// func PeakPanelAVX2(rows int, width int, s *float32, top *float32)
+// Requires: AVX
+TEXT ·PeakPanelAVX2(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ width+8(FP), CX
+	MOVQ s+16(FP), DX
+	MOVQ top+24(FP), BX
+	MOVQ CX, SI
+	SHLQ $0x02, SI
+
+column:
+	VMOVUPS (BX), Y0
+	XORQ    DI, DI
+	MOVQ    AX, R8
+
+loop183:
+	VMAXPS  (DX)(DI*1), Y0, Y0
+	ADDQ    SI, DI
+	DECQ    R8
+	JNZ     loop183
+	VMOVUPS Y0, (BX)
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, CX
+	JG      column
+	VZEROUPPER
+	RET
+
+// func ExpPanelAVX2(rows int, width int, s *float32, top *float32, sum *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·SoftmaxPanelAVX2(SB), NOSPLIT, $0-48
+TEXT ·ExpPanelAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSS floatc2aeac4f<>+0(SB), Y0
 	VBROADCASTSS float42b20000<>+0(SB), Y1
 	MOVQ         rows+0(FP), AX
@@ -6243,56 +6268,17 @@ TEXT ·SoftmaxPanelAVX2(SB), NOSPLIT, $0-48
 	MOVQ         s+16(FP), DX
 	MOVQ         top+24(FP), BX
 	MOVQ         sum+32(FP), SI
-	MOVQ         alpha+40(FP), DI
-	MOVQ         CX, R8
-	SHLQ         $0x02, R8
+	MOVQ         CX, DI
+	SHLQ         $0x02, DI
 
 column:
 	VMOVUPS (BX), Y2
-	VMOVUPS (BX), Y3
-	XORQ    R9, R9
-	MOVQ    AX, R10
-
-loop183:
-	VMAXPS       (DX)(R9*1), Y2, Y2
-	ADDQ         R8, R9
-	DECQ         R10
-	JNZ          loop183
-	VMOVUPS      Y2, (BX)
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x05, Y0, Y3, Y4
-	VMAXPS       Y3, Y0, Y3
-	VMINPS       Y3, Y1, Y3
-	VMULPS       float3fb8aa3b<>+0(SB), Y3, Y5
-	VROUNDPS     $0x08, Y5, Y5
-	VFNMADD231PS float3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS floatb95e8083<>+0(SB), Y5, Y3
-	VMOVUPS      float39506967<>+0(SB), Y6
-	VFMADD213PS  float3ab743ce<>+0(SB), Y3, Y6
-	VFMADD213PS  float3c088908<>+0(SB), Y3, Y6
-	VFMADD213PS  float3d2aa9c1<>+0(SB), Y3, Y6
-	VFMADD213PS  float3e2aaaaa<>+0(SB), Y3, Y6
-	VFMADD213PS  float3f000000<>+0(SB), Y3, Y6
-	VMULPS       Y3, Y3, Y7
-	VFMADD213PS  Y3, Y7, Y6
-	VADDPS       float3f800000<>+0(SB), Y6, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y3
-	VPSUBD       Y3, Y5, Y5
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       float3f800000<>+0(SB), Y3, Y3
-	VMULPS       Y3, Y6, Y6
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       float3f800000<>+0(SB), Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VANDPS       Y4, Y6, Y6
-	VMOVUPS      Y6, (DI)
-	VMULPS       (SI), Y6, Y3
-	XORQ         R9, R9
-	MOVQ         AX, R10
+	VMOVUPS (SI), Y3
+	XORQ    R8, R8
+	MOVQ    AX, R9
 
 loop184:
-	VMOVUPS      (DX)(R9*1), Y4
+	VMOVUPS      (DX)(R8*1), Y4
 	VSUBPS       Y2, Y4, Y4
 	VCMPPS       $0x05, Y0, Y4, Y5
 	VMAXPS       Y4, Y0, Y4
@@ -6320,16 +6306,15 @@ loop184:
 	VPADDD       float3f800000<>+0(SB), Y6, Y6
 	VMULPS       Y6, Y7, Y7
 	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y7, (DX)(R9*1)
+	VMOVUPS      Y7, (DX)(R8*1)
 	VADDPS       Y7, Y3, Y3
-	ADDQ         R8, R9
-	DECQ         R10
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          loop184
 	VMOVUPS      Y3, (SI)
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
-	ADDQ         $0x20, DI
 	SUBQ         $0x08, CX
 	JG           column
 	VZEROUPPER

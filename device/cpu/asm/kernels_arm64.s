@@ -3785,8 +3785,34 @@ run5:
 runsDone6:
 	RET
 
-// func SoftmaxPanelNEON(rows, width int, s, top, sum, alpha *float32)
-TEXT ·SoftmaxPanelNEON(SB), NOSPLIT, $0-48
+// func PeakPanelNEON(rows, width int, s, top *float32)
+TEXT ·PeakPanelNEON(SB), NOSPLIT, $0-32
+	MOVD rows+0(FP), R0
+	MOVD width+8(FP), R1
+	MOVD s+16(FP), R2
+	MOVD top+24(FP), R3
+	LSL $2, R1, R4
+
+column1:
+	FMOVQ 0(R3), F0
+	MOVD R2, R6
+	MOVD R0, R5
+
+loop2:
+	FMOVQ 0(R6), F1
+	WORD $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+	ADD R4, R6
+	SUBS $1, R5
+	BNE loop2
+	FMOVQ F0, 0(R3)
+	ADD $16, R2
+	ADD $16, R3
+	SUBS $4, R1
+	BGT column1
+	RET
+
+// func ExpPanelNEON(rows, width int, s, top, sum *float32)
+TEXT ·ExpPanelNEON(SB), NOSPLIT, $0-40
 	MOVD $0xc2aeac4f, R0
 	VDUP R0, V0.S4
 	MOVD $0x42b20000, R0
@@ -3816,23 +3842,16 @@ TEXT ·SoftmaxPanelNEON(SB), NOSPLIT, $0-48
 	MOVD s+16(FP), R2
 	MOVD top+24(FP), R3
 	MOVD sum+32(FP), R4
-	MOVD alpha+40(FP), R5
-	LSL $2, R1, R6
+	LSL $2, R1, R5
 
 column1:
 	FMOVQ 0(R3), F12
 	FMOVQ 0(R4), F13
-	VMOV V12.B16, V14.B16
-	MOVD R2, R8
-	MOVD R0, R7
+	MOVD R2, R7
+	MOVD R0, R6
 
 loop2:
-	FMOVQ 0(R8), F15
-	WORD $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
-	ADD R6, R8
-	SUBS $1, R7
-	BNE loop2
-	FMOVQ F12, 0(R3)
+	FMOVQ 0(R7), F14
 	WORD $0x4eacd5ce // fsub v14.4s, v14.4s, v12.4s
 	WORD $0x6eaee40f // fcmgt v15.4s, v0.4s, v14.4s
 	WORD $0x4e20f5ce // fmax v14.4s, v14.4s, v0.4s
@@ -3865,55 +3884,15 @@ loop2:
 	VADD V5.S4, V16.S4, V16.S4
 	WORD $0x6e30ddce // fmul v14.4s, v14.4s, v16.4s
 	WORD $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
-	FMOVQ F14, 0(R5)
-	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
-	MOVD R2, R8
-	MOVD R0, R7
-
-loop3:
-	FMOVQ 0(R8), F15
-	WORD $0x4eacd5ef // fsub v15.4s, v15.4s, v12.4s
-	WORD $0x6eafe410 // fcmgt v16.4s, v0.4s, v15.4s
-	WORD $0x4e20f5ef // fmax v15.4s, v15.4s, v0.4s
-	WORD $0x4ea1f5ef // fmin v15.4s, v15.4s, v1.4s
-	WORD $0x6e22ddf1 // fmul v17.4s, v15.4s, v2.4s
-	WORD $0x4e218a31 // frintn v17.4s, v17.4s
-	VFMLS V3.S4, V17.S4, V15.S4
-	VFMLS V4.S4, V17.S4, V15.S4
-	VMOV V6.B16, V18.B16
-	VMOV V7.B16, V19.B16
-	VFMLA V15.S4, V18.S4, V19.S4
-	VMOV V8.B16, V18.B16
-	VFMLA V15.S4, V19.S4, V18.S4
-	VMOV V9.B16, V19.B16
-	VFMLA V15.S4, V18.S4, V19.S4
-	VMOV V10.B16, V18.B16
-	VFMLA V15.S4, V19.S4, V18.S4
-	VMOV V11.B16, V19.B16
-	VFMLA V15.S4, V18.S4, V19.S4
-	WORD $0x6e2fddf2 // fmul v18.4s, v15.4s, v15.4s
-	VFMLA V18.S4, V19.S4, V15.S4
-	WORD $0x4e25d5ef // fadd v15.4s, v15.4s, v5.4s
-	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
-	WORD $0x4f3f0633 // sshr v19.4s, v17.4s, #1
-	VSUB V19.S4, V17.S4, V17.S4
-	VSHL $23, V19.S4, V19.S4
-	VADD V5.S4, V19.S4, V19.S4
-	WORD $0x6e33ddef // fmul v15.4s, v15.4s, v19.4s
-	VSHL $23, V17.S4, V17.S4
-	VADD V5.S4, V17.S4, V17.S4
-	WORD $0x6e31ddef // fmul v15.4s, v15.4s, v17.4s
-	WORD $0x4e701def // bic v15.16b, v15.16b, v16.16b
-	FMOVQ F15, 0(R8)
-	WORD $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	ADD R6, R8
-	SUBS $1, R7
-	BNE loop3
+	FMOVQ F14, 0(R7)
+	WORD $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD R5, R7
+	SUBS $1, R6
+	BNE loop2
 	FMOVQ F13, 0(R4)
 	ADD $16, R2
 	ADD $16, R3
 	ADD $16, R4
-	ADD $16, R5
 	SUBS $4, R1
 	BGT column1
 	RET

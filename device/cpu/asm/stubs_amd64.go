@@ -398,15 +398,20 @@ func SwiGLUAVX512(h []float32, gate []float32, up []float32)
 //go:noescape
 func SwiGLUGradientAVX512(dgate []float32, dup []float32, dh []float32, gate []float32, up []float32)
 
-// SoftmaxPanelAVX512 equals
+// PeakPanelAVX512 equals
 //
 //	for q := range width {
-//		old := top[q]
 //		for r := range rows {
 //			top[q] = max(top[q], s[r*width+q])
 //		}
-//		alpha[q] = exp(old - top[q])
-//		sum[q] *= alpha[q]
+//	}
+//
+//go:noescape
+func PeakPanelAVX512(rows int, width int, s *float32, top *float32)
+
+// ExpPanelAVX512 equals
+//
+//	for q := range width {
 //		for r := range rows {
 //			s[r*width+q] = exp(s[r*width+q] - top[q])
 //			sum[q] += s[r*width+q]
@@ -414,7 +419,7 @@ func SwiGLUGradientAVX512(dgate []float32, dup []float32, dh []float32, gate []f
 //	}
 //
 //go:noescape
-func SoftmaxPanelAVX512(rows int, width int, s *float32, top *float32, sum *float32, alpha *float32)
+func ExpPanelAVX512(rows int, width int, s *float32, top *float32, sum *float32)
 
 // ScalePanelAVX512 equals
 //
@@ -834,15 +839,20 @@ func SwiGLUAVX2(h []float32, gate []float32, up []float32)
 //go:noescape
 func SwiGLUGradientAVX2(dgate []float32, dup []float32, dh []float32, gate []float32, up []float32)
 
-// SoftmaxPanelAVX2 equals
+// PeakPanelAVX2 equals
 //
 //	for q := range width {
-//		old := top[q]
 //		for r := range rows {
 //			top[q] = max(top[q], s[r*width+q])
 //		}
-//		alpha[q] = exp(old - top[q])
-//		sum[q] *= alpha[q]
+//	}
+//
+//go:noescape
+func PeakPanelAVX2(rows int, width int, s *float32, top *float32)
+
+// ExpPanelAVX2 equals
+//
+//	for q := range width {
 //		for r := range rows {
 //			s[r*width+q] = exp(s[r*width+q] - top[q])
 //			sum[q] += s[r*width+q]
@@ -850,7 +860,7 @@ func SwiGLUGradientAVX2(dgate []float32, dup []float32, dh []float32, gate []flo
 //	}
 //
 //go:noescape
-func SoftmaxPanelAVX2(rows int, width int, s *float32, top *float32, sum *float32, alpha *float32)
+func ExpPanelAVX2(rows int, width int, s *float32, top *float32, sum *float32)
 
 // ScalePanelAVX2 equals
 //

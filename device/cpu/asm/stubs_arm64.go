@@ -398,15 +398,20 @@ func SwiGLUNEON(h, gate, up []float32)
 //go:noescape
 func SwiGLUGradientNEON(dgate, dup, dh, gate, up []float32)
 
-// SoftmaxPanelNEON equals
+// PeakPanelNEON equals
 //
 //	for q := range width {
-//		old := top[q]
 //		for r := range rows {
 //			top[q] = max(top[q], s[r*width+q])
 //		}
-//		alpha[q] = exp(old - top[q])
-//		sum[q] *= alpha[q]
+//	}
+//
+//go:noescape
+func PeakPanelNEON(rows, width int, s, top *float32)
+
+// ExpPanelNEON equals
+//
+//	for q := range width {
 //		for r := range rows {
 //			s[r*width+q] = exp(s[r*width+q] - top[q])
 //			sum[q] += s[r*width+q]
@@ -414,7 +419,7 @@ func SwiGLUGradientNEON(dgate, dup, dh, gate, up []float32)
 //	}
 //
 //go:noescape
-func SoftmaxPanelNEON(rows, width int, s, top, sum, alpha *float32)
+func ExpPanelNEON(rows, width int, s, top, sum *float32)
 
 // ScalePanelNEON equals
 //

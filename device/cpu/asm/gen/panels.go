@@ -48,21 +48,23 @@ func (v isa) panel(arrays, vectors []string, body func(perColumn []Mem, sweep fu
 }
 
 func panels(v isa) {
-	v.function("SoftmaxPanel", "(rows, width int, s, top, sum, alpha *float32)",
-		"for q := range width {\n\told := top[q]\n\tfor r := range rows {\n\t\ttop[q] = max(top[q], s[r*width+q])\n\t}"+
-			"\n\talpha[q] = exp(old - top[q])\n\tsum[q] *= alpha[q]\n\tfor r := range rows {"+
-			"\n\t\ts[r*width+q] = exp(s[r*width+q] - top[q])\n\t\tsum[q] += s[r*width+q]\n\t}\n}")
-	e := v.exponential()
-	v.panel([]string{"s"}, []string{"top", "sum", "alpha"}, func(c []Mem, sweep func(func([]Mem))) {
-		top, old, sum := v.vector(), v.vector(), v.vector()
+	v.function("PeakPanel", "(rows, width int, s, top *float32)",
+		"for q := range width {\n\tfor r := range rows {\n\t\ttop[q] = max(top[q], s[r*width+q])\n\t}\n}")
+	v.panel([]string{"s"}, []string{"top"}, func(c []Mem, sweep func(func([]Mem))) {
+		top := v.vector()
 		VMOVUPS(c[0], top)
-		VMOVUPS(c[0], old)
 		sweep(func(s []Mem) { VMAXPS(s[0], top, top) })
 		VMOVUPS(top, c[0])
-		VSUBPS(top, old, old)
-		alpha := e.of(old)
-		VMOVUPS(alpha, c[2])
-		VMULPS(c[1], alpha, sum)
+	})
+
+	v.function("ExpPanel", "(rows, width int, s, top, sum *float32)",
+		"for q := range width {\n\tfor r := range rows {"+
+			"\n\t\ts[r*width+q] = exp(s[r*width+q] - top[q])\n\t\tsum[q] += s[r*width+q]\n\t}\n}")
+	e := v.exponential()
+	v.panel([]string{"s"}, []string{"top", "sum"}, func(c []Mem, sweep func(func([]Mem))) {
+		top, sum := v.vector(), v.vector()
+		VMOVUPS(c[0], top)
+		VMOVUPS(c[1], sum)
 		sweep(func(s []Mem) {
 			x := v.vector()
 			VMOVUPS(s[0], x)

@@ -37,20 +37,21 @@ func (k *kernel) panel(arrays, vectors []string, body func(perColumn []integer, 
 func (k *kernel) whole(at integer) vector { return place{k: k}.load(at) }
 
 func panels(p *program) {
-	doc := "for q := range width {\n\told := top[q]\n\tfor r := range rows {\n\t\ttop[q] = max(top[q], s[r*width+q])\n\t}" +
-		"\n\talpha[q] = exp(old - top[q])\n\tsum[q] *= alpha[q]\n\tfor r := range rows {" +
-		"\n\t\ts[r*width+q] = exp(s[r*width+q] - top[q])\n\t\tsum[q] += s[r*width+q]\n\t}\n}"
-	p.kernel("SoftmaxPanel", "(rows, width int, s, top, sum, alpha *float32)", doc, func(k *kernel) {
-		e := k.exponential()
-		k.panel([]string{"s"}, []string{"top", "sum", "alpha"}, func(c []integer, sweep func(func([]integer))) {
-			top, sum, alpha := k.whole(c[0]), k.whole(c[1]), k.vector()
-			k.copy(alpha, top)
+	doc := "for q := range width {\n\tfor r := range rows {\n\t\ttop[q] = max(top[q], s[r*width+q])\n\t}\n}"
+	p.kernel("PeakPanel", "(rows, width int, s, top *float32)", doc, func(k *kernel) {
+		k.panel([]string{"s"}, []string{"top"}, func(c []integer, sweep func(func([]integer))) {
+			top := k.whole(c[0])
 			sweep(func(s []integer) { k.fmax(top, top, k.whole(s[0])) })
 			k.storeVector(top, c[0], 0)
-			k.fsub(alpha, alpha, top)
-			e.of(alpha)
-			k.storeVector(alpha, c[2], 0)
-			k.fmul(sum, sum, alpha)
+		})
+	})
+
+	doc = "for q := range width {\n\tfor r := range rows {" +
+		"\n\t\ts[r*width+q] = exp(s[r*width+q] - top[q])\n\t\tsum[q] += s[r*width+q]\n\t}\n}"
+	p.kernel("ExpPanel", "(rows, width int, s, top, sum *float32)", doc, func(k *kernel) {
+		e := k.exponential()
+		k.panel([]string{"s"}, []string{"top", "sum"}, func(c []integer, sweep func(func([]integer))) {
+			top, sum := k.whole(c[0]), k.whole(c[1])
 			sweep(func(s []integer) {
 				x := k.whole(s[0])
 				k.fsub(x, x, top)
