@@ -132,7 +132,7 @@ func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []spa
 		st.tensors = append(st.tensors, checkpoint.Tensor{Name: fmt.Sprintf("accumulator.%d", i), Tensor: t})
 	}
 	if c.Update.Trains() {
-		st.optimizer = s.optimizeAll()
+		s.optimizeAll(st)
 		st.schedule = s.schedule(s.recipe.WarmupLearningRate, c.WarmupSteps)
 		st.tensors = append(st.tensors, s.parameterTensors()...)
 	}
@@ -149,6 +149,7 @@ func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []spa
 	}
 	accumulator.Restore(s.state.Gathered)
 	err := s.run(ctx, st)
+	s.decoder.OnGradients(nil)
 	for _, m := range targets {
 		s.decoder.Linear(m.Name).Reset()
 	}
@@ -209,17 +210,6 @@ func (s *session) parameterTensors() []checkpoint.Tensor {
 		all = append(all, checkpoint.Tensor{Name: "parameter." + p.Name, Tensor: p.Value})
 	}
 	return all
-}
-
-// optimizeAll makes every parameter of the model learn.
-func (s *session) optimizeAll() *optimizer.AdamW {
-	var all []optimizer.Tensor
-	for _, p := range s.decoder.Parameters {
-		p.Thaw(s.device)
-		p.WantGradient(s.device)
-		all = append(all, optimizer.Tensor{Name: p.Name, Value: p.Value, Grad: p.Grad})
-	}
-	return s.newOptimizer(all)
 }
 
 var _ model.Linear = (*sparse.Observed)(nil)
