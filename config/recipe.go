@@ -102,6 +102,7 @@ type Recipe struct {
 	// WeightDecay is AdamW's decoupled decay.
 	WeightDecay float64 `key:"weight_decay" default:"0" range:"[0,inf)" help:"weight decay of AdamW"`
 	// MaxGradNorm is the global norm that the gradients of what is trained are clipped to.
+	// With 0 and steps of one pass, full fine-tuning holds the gradients of one layer at a time.
 	MaxGradNorm float64 `key:"max_grad_norm" default:"1" range:"[0,inf)" help:"clip the global gradient norm; 0: never"`
 	// AdamBeta1 is the decay of the first moment.
 	AdamBeta1 float64 `key:"adam_beta1" default:"0.9" range:"[0,1)" help:"decay of Adam's first moment"`

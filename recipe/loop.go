@@ -22,7 +22,8 @@ type stage struct {
 	optimizer *optimizer.AdamW   // nil if nothing is updated
 	schedule  optimizer.Schedule // of the stage's own steps
 	layerwise bool               // the optimizer updates each layer in the backward pass: see updatesByLayer
-	// afterStep runs when a step's gradients are complete and not yet clipped or applied.
+	// afterBackward runs after a step's last backward pass: the gradients are complete and, unless layerwise, not yet clipped
+	// or applied.
 	afterBackward func()
 	// afterUpdate runs after the optimizer, if there is one.
 	afterUpdate func()
