@@ -12,6 +12,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"smt/device"
 )
@@ -29,7 +30,9 @@ type Decoder struct {
 	linears           []*Slot
 	ropeTable         device.Tensor
 	work              workspace
-	timer             *Timer // nil unless asked for
+	timer             *Timer           // nil unless asked for
+	onGradient        func(*Parameter) // see OnGradients
+	top, bottom       []*Parameter     // those above the layers and below them; a tied head is below
 }
 
 // A Layer is one decoder layer.
@@ -39,6 +42,7 @@ type Layer struct {
 	inputNorm, mlpNorm         *Parameter
 	queryNorm, keyNorm         *Parameter // nil unless Config.QKNorm
 	attention                  device.Attention
+	parameters                 []*Parameter
 }
 
 // A Slot is the place of a linear layer in the decoder; an adapter is put there by replacing what Linear points to.
@@ -74,8 +78,10 @@ func NewFrom(dev device.Device, c *Config, weights Source) (*Decoder, error) {
 		d.byName[s.Name] = p
 	}
 	d.embed, d.norm = d.byName["model.embed_tokens.weight"], d.byName["model.norm.weight"]
+	d.top, d.bottom = []*Parameter{d.norm}, []*Parameter{d.embed}
 	if d.head = d.embed; !c.Tied {
 		d.head = d.byName["lm_head.weight"]
+		d.top = append(d.top, d.head)
 	}
 	for i := range c.Layers {
 		prefix := fmt.Sprintf("model.layers.%d.", i)
@@ -85,6 +91,11 @@ func NewFrom(dev device.Device, c *Config, weights Source) (*Decoder, error) {
 			queryNorm: d.byName[prefix+"self_attn.q_norm.weight"], keyNorm: d.byName[prefix+"self_attn.k_norm.weight"],
 			attention: device.Attention{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 				Window: c.Windows[i], Scale: 1 / math.Sqrt(float64(c.HeadDim))},
+		}
+		for _, p := range d.Parameters {
+			if strings.HasPrefix(p.Name, prefix) {
+				l.parameters = append(l.parameters, p)
+			}
 		}
 		places := []*Linear{&l.Q, &l.K, &l.V, &l.O, &l.Gate, &l.Up, &l.Down}
 		for m, module := range Modules {

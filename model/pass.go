@@ -153,6 +153,7 @@ func (d *Decoder) headLoss(final device.Tensor, in *Input, scale float64) float6
 func (d *Decoder) backward(in *Input) {
 	w, t, lowest := &d.work, len(in.IDs), d.Lowest()
 	dh := w.dhidden.Slice(0, t)
+	d.complete(d.top)
 	for i := len(d.Layers) - 1; i >= max(lowest, 0); i-- {
 		tail, r := d.tailOf(i, t)
 		l, h, a := d.Layers[i], w.hidden[i].Slice(0, t), w.kept[i].slice(t, r, d.Config)
@@ -165,8 +166,10 @@ func (d *Decoder) backward(in *Input) {
 			w.compact[i].restore(d.Device, &a)
 		}
 		d.backwardLayer(l, a, h, dh, in, tail, i > lowest)
+		d.complete(l.parameters)
 	}
 	if lowest < 0 {
 		d.Device.ScatterAddRows(d.embed.Grad, dh, w.ids.Slice(0, t))
+		d.complete(d.bottom)
 	}
 }

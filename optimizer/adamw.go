@@ -24,6 +24,7 @@ type AdamW struct {
 	device  device.Device
 	tensors []Tensor
 	step    int
+	rate    float64       // of the step between Begin and End
 	norm    device.Tensor // [1, 1]
 	host    []float64
 }
@@ -59,7 +60,8 @@ func (o *AdamW) GradientNorm() float64 {
 	return math.Sqrt(o.host[0])
 }
 
-// ErrNotFinite is returned by Step when the gradients hold a NaN or an infinity; nothing has been changed then.
+// ErrNotFinite is returned by Step when the gradients hold a NaN or an infinity; nothing has been changed then. End returns it
+// too.
 type ErrNotFinite struct{ Norm float64 }
 
 func (e ErrNotFinite) Error() string {
@@ -82,10 +84,42 @@ func (o *AdamW) Step(learningRate float64) (float64, error) {
 	}
 	o.step++
 	for i := range o.tensors {
-		t := &o.tensors[i]
-		o.device.AdamW(t.Value, t.Grad, t.Moment1, t.Moment2, device.AdamW{LearningRate: learningRate, Beta1: o.Beta1, Beta2: o.Beta2,
-			Epsilon: o.Epsilon, WeightDecay: o.WeightDecay, Step: o.step, GradientScale: scale})
-		o.device.Fill(t.Grad, 0)
+		o.update(i, learningRate, scale)
+	}
+	return norm, nil
+}
+
+// update changes tensor i by its gradient times scale and clears the gradient.
+func (o *AdamW) update(i int, learningRate, scale float64) {
+	t := &o.tensors[i]
+	o.device.AdamW(t.Value, t.Grad, t.Moment1, t.Moment2, device.AdamW{LearningRate: learningRate, Beta1: o.Beta1, Beta2: o.Beta2,
+		Epsilon: o.Epsilon, WeightDecay: o.WeightDecay, Step: o.step, GradientScale: scale})
+	o.device.Fill(t.Grad, 0)
+}
+
+// Begin starts a step whose tensors are updated one at a time, by Apply, as soon as their gradients are complete; tensors may
+// share a gradient then. End closes the step. The values and moments are those of Step with MaxNorm 0: to clip, the norm of
+// all gradients must be known before the first update, so MaxNorm is not read.
+func (o *AdamW) Begin(learningRate float64) {
+	o.rate = learningRate
+	o.step++
+	o.device.Fill(o.norm, 0)
+}
+
+// Apply updates tensor i of Tensors and clears its gradient.
+func (o *AdamW) Apply(i int) {
+	o.device.SquaredNorm(o.norm, o.tensors[i].Grad)
+	o.update(i, o.rate, 1)
+}
+
+// End returns the global norm of the gradients that were applied since Begin. (Their squares are added up in the order of the
+// calls, so the last bits may differ from GradientNorm's.) Unlike Step, it finds a NaN or an infinity when values have been
+// changed already: after an ErrNotFinite, they are of no use.
+func (o *AdamW) End() (float64, error) {
+	o.device.Read(o.norm, o.host)
+	norm := math.Sqrt(o.host[0])
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm, ErrNotFinite{norm}
 	}
 	return norm, nil
 }

@@ -3,6 +3,7 @@ package optimizer_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"smt/device"
@@ -124,5 +125,63 @@ func TestNotFiniteChangesNothing(t *testing.T) {
 				t.Errorf("gradient %g: value %d changed", bad, i)
 			}
 		}
+	}
+}
+
+// TestApplyIsStepWithoutClipping updates two tensors that share a gradient one after the other: values and moments are the
+// bits of Step's on gradients of their own.
+func TestApplyIsStepWithoutClipping(t *testing.T) {
+	dev := reference.New()
+	make2 := func(shared bool) *optimizer.AdamW {
+		next := modeltest.Source(9)
+		a := optimizer.Tensor{Name: "a", Value: filled(dev, 3, 4, next), Grad: dev.New(3, 4)}
+		b := optimizer.Tensor{Name: "b", Value: filled(dev, 3, 4, next), Grad: a.Grad}
+		if !shared {
+			b.Grad = dev.New(3, 4)
+		}
+		o := optimizer.New(dev, []optimizer.Tensor{a, b})
+		o.WeightDecay = 0.1
+		return o
+	}
+	held, shared := make2(false), make2(true)
+	next := modeltest.Source(4)
+	for step := range 4 {
+		rate := 0.1 / float64(step+1)
+		gradients := [][]float64{read(dev, filled(dev, 3, 4, next)), read(dev, filled(dev, 3, 4, next))}
+		for i, g := range gradients {
+			dev.Write(held.Tensors()[i].Grad, g)
+		}
+		want, err := held.Step(rate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.Begin(rate)
+		for _, i := range []int{1, 0} {
+			dev.Write(shared.Tensors()[i].Grad, gradients[i])
+			shared.Apply(i)
+			if g := read(dev, shared.Tensors()[i].Grad); slices.Max(g) != 0 || slices.Min(g) != 0 {
+				t.Fatalf("step %d: the gradient was not cleared: %v", step, g)
+			}
+		}
+		got, err := shared.End()
+		if err != nil || math.Abs(got-want) > 1e-14*want {
+			t.Errorf("step %d: norm %g (%v), expected %g", step, got, err, want)
+		}
+		if held.Steps() != shared.Steps() {
+			t.Errorf("%d steps, expected %d", shared.Steps(), held.Steps())
+		}
+		for i := range gradients {
+			a, b := held.Tensors()[i], shared.Tensors()[i]
+			if !slices.Equal(read(dev, a.Value), read(dev, b.Value)) || !slices.Equal(read(dev, a.Moment2), read(dev, b.Moment2)) {
+				t.Errorf("step %d: tensor %d differs from Step's", step, i)
+			}
+		}
+	}
+	shared.Begin(0.1)
+	dev.Fill(shared.Tensors()[0].Grad, math.Inf(1))
+	shared.Apply(0)
+	var notFinite optimizer.ErrNotFinite
+	if _, err := shared.End(); !errors.As(err, &notFinite) {
+		t.Errorf("an infinite gradient: error %v, expected ErrNotFinite", err)
 	}
 }

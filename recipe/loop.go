@@ -21,7 +21,9 @@ type stage struct {
 	start     int                // steps of the run before this stage
 	optimizer *optimizer.AdamW   // nil if nothing is updated
 	schedule  optimizer.Schedule // of the stage's own steps
-	// afterStep runs when a step's gradients are complete and not yet clipped or applied.
+	layerwise bool               // the optimizer updates each layer in the backward pass: see updatesByLayer
+	// afterBackward runs after a step's last backward pass: the gradients are complete and, unless layerwise, not yet clipped
+	// or applied.
 	afterBackward func()
 	// afterUpdate runs after the optimizer, if there is one.
 	afterUpdate func()
@@ -86,7 +88,13 @@ func (s *session) step(st *stage) error {
 	}
 	// The loss is the mean over all supervised tokens of the step, however they are spread over its passes.
 	scale := 1 / float64(max(supervised, 1))
-	sum := 0.0
+	sum, rate, norm := 0.0, 0.0, 0.0
+	if st.optimizer != nil {
+		rate = st.schedule.At(s.state.StageStep)
+	}
+	if st.layerwise {
+		st.optimizer.Begin(rate)
+	}
 	for i := range count {
 		s.input.set(&s.batches[i])
 		loss, err := s.decoder.Step(&s.input.Input, scale)
@@ -102,11 +110,13 @@ func (s *session) step(st *stage) error {
 	if st.afterBackward != nil {
 		st.afterBackward()
 	}
-	rate, norm := 0.0, 0.0
 	if st.optimizer != nil {
-		rate = st.schedule.At(s.state.StageStep)
+		update := func() (float64, error) { return st.optimizer.Step(rate) }
+		if st.layerwise {
+			update = st.optimizer.End
+		}
 		var err error
-		if norm, err = st.optimizer.Step(rate); err != nil {
+		if norm, err = update(); err != nil {
 			var bad optimizer.ErrNotFinite
 			if errors.As(err, &bad) {
 				return s.guard(count, fmt.Sprintf("the gradient's norm is %g", bad.Norm))

@@ -43,8 +43,13 @@ func (s *session) writeLowRank(ctx context.Context, layers []lowrank.Layer, a ex
 // writeDense writes the whole model with the parameters as they are now, and blocks on top.
 func (s *session) writeDense(ctx context.Context, blocks map[string]export.Delta) error {
 	deltas := map[string]export.Delta{}
+	largest := 0
 	for _, p := range s.decoder.Parameters {
-		wide := make([]float64, p.Len())
+		largest = max(largest, p.Len())
+	}
+	buffer := make([]float64, largest)
+	for _, p := range s.decoder.Parameters {
+		wide := buffer[:p.Len()]
 		s.device.Read(p.Value, wide)
 		d := export.Replacement{Rows: p.Rows, Cols: p.Cols, Values: make([]float32, len(wide))}
 		for i, v := range wide {

@@ -48,6 +48,7 @@ func (s *sizer) Combine(_, _ device.Tensor, _, _ float64) {}
 // A Plan states what a run will need, before anything is loaded: bytes by class, and work.
 type Plan struct {
 	Method         string `json:"method"`
+	ByLayer        bool   `json:"updates_by_layer,omitempty"` // the gradients of all parameters are never held together
 	Params         int    `json:"params_total"`
 	Trainable      int    `json:"params_trainable"`
 	Blocks         int    `json:"blocks,omitempty"`
@@ -76,10 +77,12 @@ type Method struct {
 	Targets  []string // modules
 	Rank     int      // lora, dora
 	Score    sparse.Score
+	Apart    bool // attention and MLP have budgets of their own
 	Several  bool // several passes to a step
 	Block    int
 	Blocks   int
 	Update   sparse.Update
+	ByLayer  bool // where all parameters are trained, each layer is updated in the backward pass: see updatesByLayer
 	Sequence int  // mean row length, for attention's work
 	Width    int  // bytes of a Float on the device
 	Int8     bool // frozen weights are copied to 8-bit integers
@@ -92,6 +95,7 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 	targets := sparse.MatricesOf(c, m.Targets)
 	switch m.Name {
 	case "smt":
+		targets = sparse.Candidates(m.Score, targets, m.Apart)
 		p.Trainable = m.Blocks * m.Block * m.Block
 		p.Sums = sparse.Bytes(m.Score, m.Block, targets, m.Limits.Tokens, m.Several, m.Width)
 	case "full":
@@ -104,18 +108,15 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 			}
 		}
 	}
-	passes := func(all bool) (int, error) {
+	passes := func(all bool) (activations, gradients int, err error) {
 		s := &sizer{width: m.Width}
 		dec, err := model.New(s, base)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		p.Weights = s.weights
-		gradients := 0
 		if all {
-			for _, q := range dec.Parameters {
-				q.WantGradient(s)
-			}
+			dec.WantGradients(m.ByLayer)
 			gradients = s.bytes
 		} else {
 			for _, t := range targets {
@@ -124,13 +125,17 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 			}
 		}
 		dec.Prepare(m.Limits)
-		return s.bytes - gradients, nil
+		return s.bytes - gradients, gradients, nil
 	}
+	var gradients int
 	var err error
-	if p.Passes, err = passes(m.Name == "full"); err != nil {
+	if p.Passes, gradients, err = passes(m.Name == "full"); err != nil {
 		return nil, err
 	}
 	p.Trained, p.Adam = 2*p.Trainable*m.Width, 2*p.Trainable*m.Width
+	if m.Name == "full" {
+		p.Trained, p.ByLayer = p.Trainable*m.Width+gradients, m.ByLayer
+	}
 	if m.Name == "lora" || m.Name == "dora" {
 		for _, t := range targets {
 			p.Passes += m.Limits.Tokens * m.Rank * m.Width
@@ -140,12 +145,14 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 		}
 	}
 	p.TuningPeak = p.Passes + p.Trained + p.Adam
-	if m.Name == "smt" {
-		if p.WarmupPasses, err = passes(m.Update.Trains()); err != nil {
+	if m.Name == "smt" && m.Score.DataFree() {
+		p.WarmupPeak = p.Sums
+	} else if m.Name == "smt" {
+		if p.WarmupPasses, gradients, err = passes(m.Update.Trains()); err != nil {
 			return nil, err
 		}
 		if m.Update.Trains() {
-			p.WarmupTraining = 4 * p.Params * m.Width
+			p.WarmupTraining = 3*p.Params*m.Width + gradients
 		}
 		p.WarmupPeak = p.WarmupPasses + p.Sums + p.WarmupTraining
 	}
@@ -193,7 +200,8 @@ func (p *Plan) work(c *model.Config, m Method, targets []sparse.Matrix) {
 	}
 }
 
-// PlanOf makes the plan of a method with a recipe's settings: the largest batch, the budget, the score.
+// PlanOf makes the plan of a method with a recipe's settings: the largest batch, the budget, the score, whether gradients are
+// held.
 func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	length := r.MaxSeqLength
 	if length == 0 || length > base.Config.MaxPosition {
@@ -201,7 +209,7 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	}
 	tokens := length * r.PerDeviceTrainBatchSize
 	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
-		Update: sparse.Update(r.WarmupUpdate), Sequence: length, Width: 4, Int8: strings.HasPrefix(r.Precision, "int8"),
+		Update: sparse.Update(r.WarmupUpdate), ByLayer: updatesByLayer(r), Sequence: length, Width: 4, Int8: strings.HasPrefix(r.Precision, "int8"),
 		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing,
 			Compact: compact(r) && method != config.Full}}
 	if r.Device == "reference" {
@@ -212,9 +220,19 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 		if m.Block = r.BlockSize; m.Block == 0 {
 			m.Block, _ = sparse.ChooseBlockSize(targets)
 		}
-		var err error
-		if m.Blocks, err = (sparse.Budget{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}).Blocks(m.Block, base.Config.Params(), targets); err != nil {
+		m.Apart = mlpApart(r)
+		groups, err := blockGroups(r, m.Block, base.Config.Params(), targets)
+		if err != nil {
 			return nil, err
+		}
+		some := candidates(r, targets)
+		for _, g := range groups {
+			available := 0
+			for _, i := range g.Matrices {
+				rows, cols := some[i].Grid(m.Block)
+				available += rows * cols
+			}
+			m.Blocks += min(g.Blocks, available)
 		}
 	}
 	return NewPlan(base, m)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"smt/checkpoint"
+	"smt/device"
 	"smt/model"
 	"smt/optimizer"
 	"smt/sparse"
@@ -28,15 +29,16 @@ func (s *session) smt(ctx context.Context) error {
 	controller := s.controller()
 
 	if s.state.Selection == nil {
-		accumulator, err := s.warmup(ctx, controller, targets, size)
+		groups, err := blockGroups(s.recipe, size, s.base.Config.Params(), targets)
 		if err != nil {
 			return err
 		}
-		scores, err := accumulator.Scores()
+		candidates := candidates(s.recipe, targets)
+		scores, err := s.scores(ctx, controller, candidates, size, groups)
 		if err != nil {
 			return err
 		}
-		selection, err := s.selectBlocks(targets, scores, size, accumulator.Steps())
+		selection, err := s.selectBlocks(candidates, scores, size, controller.WarmupSteps, groups)
 		if err != nil {
 			return err
 		}
@@ -60,10 +62,22 @@ func (s *session) smt(ctx context.Context) error {
 }
 
 // controller decides how long the warm-up lasts. With frozen weights a second pass over the same rows would gather the same
-// gradients, so it ends with the first epoch at the latest.
+// gradients, so it ends with the first epoch at the latest. A rule that reads no data has none, and moves no weight.
 func (s *session) controller() sparse.Controller {
 	r := s.recipe
 	c := sparse.Controller{WarmupSteps: r.WarmupFullSteps, Update: sparse.Update(r.WarmupUpdate), TuningSteps: s.trainingSteps()}
+	if sparse.Score(r.BlockScore).DataFree() {
+		note := fmt.Sprintf("block_score %s reads no data: there is no warm-up", r.BlockScore)
+		if c.WarmupSteps > 0 {
+			note += fmt.Sprintf(", and warmup_full_steps %d has no effect", c.WarmupSteps)
+		}
+		if c.Update.Trains() {
+			note += fmt.Sprintf("; warmup_update %s has none either", c.Update)
+		}
+		s.reporter.Note("%s", note)
+		c.WarmupSteps, c.Update = 0, sparse.UpdateNone
+		return c
+	}
 	if c.WarmupSteps == 0 {
 		c.WarmupSteps = sparse.WarmupSteps(c.TuningSteps)
 	}
@@ -92,15 +106,33 @@ func (s *session) targets() ([]sparse.Matrix, int, error) {
 	return targets, size, nil
 }
 
+// scores are those of the recipe's rule: from a warm-up, or from what is known before any row is read.
+func (s *session) scores(ctx context.Context, c sparse.Controller, targets []sparse.Matrix, size int, groups []sparse.Group) ([][]float64, error) {
+	switch sparse.Score(s.recipe.BlockScore) {
+	case sparse.Random:
+		return sparse.RandomScores(targets, size, uint64(s.recipe.Seed)), nil
+	case sparse.Diagonal:
+		return sparse.DiagonalScores(targets, size), nil
+	case sparse.Magnitude:
+		return sparse.MagnitudeScores(s.device, targets, size, func(m sparse.Matrix) device.Tensor { return s.decoder.Linear(m.Name).Base.Weight.Value })
+	}
+	accumulator, err := s.warmup(ctx, c, targets, size, groups)
+	if err != nil {
+		return nil, err
+	}
+	return accumulator.Scores()
+}
+
 // warmup runs the iterations that gather gradients. Unless warmup_update asks for it, no weight changes.
-func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []sparse.Matrix, size int) (*sparse.Accumulator, error) {
+func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []sparse.Matrix, size int, groups []sparse.Group) (*sparse.Accumulator, error) {
 	accumulator := sparse.NewAccumulator(s.device, sparse.Score(s.recipe.BlockScore), size, targets, s.recipe.GradientAccumulationSteps > 1)
+	accumulator.Strategy, accumulator.Groups = sparse.Strategy(s.recipe.Selection), groups
 	st := &stage{name: stageWarmup, steps: c.WarmupSteps, afterBackward: accumulator.EndStep}
 	for i, t := range accumulator.State() {
 		st.tensors = append(st.tensors, checkpoint.Tensor{Name: fmt.Sprintf("accumulator.%d", i), Tensor: t})
 	}
 	if c.Update.Trains() {
-		st.optimizer = s.optimizeAll()
+		s.optimizeAll(st)
 		st.schedule = s.schedule(s.recipe.WarmupLearningRate, c.WarmupSteps)
 		st.tensors = append(st.tensors, s.parameterTensors()...)
 	}
@@ -117,6 +149,7 @@ func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []spa
 	}
 	accumulator.Restore(s.state.Gathered)
 	err := s.run(ctx, st)
+	s.decoder.OnGradients(nil)
 	for _, m := range targets {
 		s.decoder.Linear(m.Name).Reset()
 	}
@@ -177,17 +210,6 @@ func (s *session) parameterTensors() []checkpoint.Tensor {
 		all = append(all, checkpoint.Tensor{Name: "parameter." + p.Name, Tensor: p.Value})
 	}
 	return all
-}
-
-// optimizeAll makes every parameter of the model learn.
-func (s *session) optimizeAll() *optimizer.AdamW {
-	var all []optimizer.Tensor
-	for _, p := range s.decoder.Parameters {
-		p.Thaw(s.device)
-		p.WantGradient(s.device)
-		all = append(all, optimizer.Tensor{Name: p.Name, Value: p.Value, Grad: p.Grad})
-	}
-	return s.newOptimizer(all)
 }
 
 var _ model.Linear = (*sparse.Observed)(nil)

@@ -214,7 +214,12 @@ func TestResumeIsBitIdentical(t *testing.T) {
 		"smt":          {"gradient_accumulation_steps=2", "val_size=4", "eval_steps=2", "load_best_model_at_end=true"},
 		"smt rollback": {"warmup_update=rollback", "warmup_learning_rate=0.01", "block_score=mean_abs_step"},
 		"smt keep":     {"warmup_update=keep", "warmup_learning_rate=0.01", "block_score=token_fisher"},
+		"frequency":    {"block_score=frequency", "gradient_accumulation_steps=2", "max_steps=2", "mlp_num_blocks=3"},
+		"activation":   {"block_score=activation", "max_steps=2", "warmup_update=keep", "warmup_learning_rate=0.01"},
+		"channels":     {"block_score=activation_channels", "max_steps=2", "selection=per_matrix"},
+		"random":       {"block_score=random", "max_steps=3"},
 		"full":         {"finetuning_type=full", "packing=false", "max_steps=4", "lr_scheduler_type=cosine", "warmup_steps=1"},
+		"by layer":     {"finetuning_type=full", "max_grad_norm=0", "max_steps=4", "gradient_checkpointing=true"},
 		"lora":         {"finetuning_type=lora", "lora_rank=4", "max_steps=4"},
 		"dora":         {"finetuning_type=dora", "lora_rank=4", "max_steps=4", "weight_decay=0.1"},
 		"bf16":         {"precision=bf16", "max_steps=3", "val_size=4"},
@@ -310,6 +315,28 @@ func TestAccumulationIsTokenExact(t *testing.T) {
 	for i := range one.steps {
 		if math.Abs(one.steps[i].Loss-two.steps[i].Loss) > 1e-9 || math.Abs(one.steps[i].GradNorm-two.steps[i].GradNorm) > 1e-9 {
 			t.Errorf("step %d: loss %g and norm %g, accumulated %g and %g", i+1, one.steps[i].Loss, one.steps[i].GradNorm, two.steps[i].Loss, two.steps[i].GradNorm)
+		}
+	}
+}
+
+// TestTrainingWarmupByLayer trains in the warm-up without clipping, layer by layer, and with a norm to clip to that is never
+// reached: the selection and the results are the same.
+func TestTrainingWarmupByLayer(t *testing.T) {
+	modelDir, data := workspace(t)
+	for _, update := range []string{"keep", "rollback"} {
+		var all []map[string]string
+		for _, norm := range []string{"0", "1e30"} {
+			out := t.TempDir()
+			_, rec := train(t, recipeOf(t, modelDir, data, out, "warmup_update="+update, "warmup_learning_rate=0.01", "max_grad_norm="+norm))
+			if byLayer := strings.Contains(strings.Join(rec.notes, "\n"), "every layer is updated in the backward pass"); byLayer != (norm == "0") {
+				t.Errorf("%s, max_grad_norm %s: notes %q", update, norm, rec.notes)
+			}
+			result := results(t, out)
+			delete(result, "metrics.jsonl") // its norms are sums in another order
+			all = append(all, result)
+		}
+		if len(all[0]) < 2 || !mapsEqual(all[0], all[1]) {
+			t.Errorf("%s: the results differ", update)
 		}
 	}
 }

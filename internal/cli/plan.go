@@ -19,7 +19,9 @@ func newPlan() *cobra.Command {
 		Short: "State the memory and work of a run before anything is loaded",
 		Long: `State the bytes that a run needs, by class, and the floating-point operations per token, for Sparse Matrix Tuning beside full
 fine-tuning and LoRA. Nothing is loaded: the files' headers are enough. Weights stay mapped and are counted as if all of them
-were resident; activations are those of the largest batch that the recipe allows.`,
+were resident; activations are those of the largest batch that the recipe allows. Full fine-tuning is planned with the
+gradients of all parameters held, as clipping and gradient accumulation need them, and with layers updated in the backward
+pass, as max_grad_norm 0 with gradient_accumulation_steps 1 does.`,
 	}
 	load := BindRecipe(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -51,8 +53,14 @@ func plan(cmd *cobra.Command, r config.Recipe) error {
 	}
 	defer base.Close()
 	var plans []*recipe.Plan
-	for _, method := range []string{config.SMT, config.LoRA, config.DoRA, config.Full} {
-		p, err := recipe.PlanOf(base, r, method)
+	held, byLayer := r, r
+	held.MaxGradNorm = max(r.MaxGradNorm, 1)
+	byLayer.MaxGradNorm, byLayer.GradientAccumulationSteps = 0, 1
+	for _, m := range []struct {
+		method string
+		recipe config.Recipe
+	}{{config.SMT, r}, {config.LoRA, r}, {config.DoRA, r}, {config.Full, held}, {config.Full, byLayer}} {
+		p, err := recipe.PlanOf(base, m.recipe, m.method)
 		if err != nil {
 			return err
 		}
@@ -75,7 +83,7 @@ func plan(cmd *cobra.Command, r config.Recipe) error {
 		{"weights, mapped", func(p *recipe.Plan) string { return mib(p.Weights) }},
 		{"weights, copies in 8-bit integers", func(p *recipe.Plan) string { return mib(p.Quantized) }},
 		{"warm-up: activations", func(p *recipe.Plan) string { return mib(p.WarmupPasses) }},
-		{"warm-up: sums of gradients", func(p *recipe.Plan) string { return mib(p.Sums) }},
+		{"selection: what the block scores need", func(p *recipe.Plan) string { return mib(p.Sums) }},
 		{"warm-up: training state", func(p *recipe.Plan) string { return mib(p.WarmupTraining) }},
 		{"tuning: activations", func(p *recipe.Plan) string { return mib(p.Passes) }},
 		{"tuning: masters and gradients", func(p *recipe.Plan) string { return mib(p.Trained) }},
@@ -92,7 +100,11 @@ func plan(cmd *cobra.Command, r config.Recipe) error {
 		}
 	}
 	for _, p := range plans {
-		header = append(header, p.Method)
+		name := p.Method
+		if p.ByLayer {
+			name += ", by layer"
+		}
+		header = append(header, name)
 	}
 	w.Table(fmt.Sprintf("%s, %d tokens a pass, MiB", dir, plans[0].Tokens), header, rows)
 	return nil
