@@ -1,0 +1,295 @@
+package experiment
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"smt/config"
+	"smt/dataset"
+	"smt/demo"
+	"smt/evaluate"
+	"smt/hub"
+	"smt/internal/memory"
+	"smt/model"
+	"smt/recipe"
+	"smt/sparse"
+)
+
+// The files of a cell's directory.
+const (
+	cellFile    = "cell.json"    // what is to be run
+	trainedFile = "trained.json" // training is over
+	resultFile  = "result.json"  // everything is over
+	runDir      = "run"          // the output directory of the training run
+)
+
+// trained is what has to be kept between training and measuring, in case that the process ends in between.
+type trained struct {
+	Summary  *recipe.Summary `json:"summary"`
+	StartRSS float64         `json:"start_rss_mib"`
+	Diverged string          `json:"diverged,omitempty"`
+	Notes    []string        `json:"notes,omitempty"`
+}
+
+// Execute runs the cell whose directory is dir, from where an earlier process has left it, and writes its result there. It is
+// meant to be the only thing that its process does.
+func Execute(ctx context.Context, dir string, reporter recipe.Reporter) error {
+	start := memory.RSS()
+	var c Cell
+	if err := readJSON(filepath.Join(dir, cellFile), &c); err != nil {
+		return err
+	}
+	notes := &noting{Reporter: reporter}
+	var t trained
+	switch err := readJSON(filepath.Join(dir, trainedFile), &t); {
+	case errors.Is(err, fs.ErrNotExist):
+		if t, err = train(ctx, dir, c, start, notes); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	r := &Result{Cell: c, ID: c.ID(), Status: Done, StartRSS: t.StartRSS, Notes: t.Notes, Dir: dir}
+	if err := r.measure(ctx, t, notes); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(dir, resultFile), r)
+}
+
+// train runs the recipe. What ends with numbers that are not finite is a result, too.
+func train(ctx context.Context, dir string, c Cell, start float64, notes *noting) (trained, error) {
+	t := trained{StartRSS: start}
+	if c.Method != Base {
+		r := c.Recipe.Recipe
+		r.OutputDir = filepath.Join(dir, runDir)
+		if _, err := os.Stat(filepath.Join(r.OutputDir, "recipe.yaml")); err == nil {
+			r.ResumeFromCheckpoint = "auto"
+		}
+		var guard *recipe.GuardError
+		sum, err := recipe.TrainBlocks(ctx, r, c.Blocks, notes)
+		switch {
+		case errors.As(err, &guard):
+			t.Diverged = err.Error()
+		case err != nil:
+			return t, err
+		}
+		t.Summary = sum
+	}
+	t.Notes = notes.texts
+	return t, writeJSON(filepath.Join(dir, trainedFile), t)
+}
+
+// noting keeps the notes of a run.
+type noting struct {
+	recipe.Reporter
+	texts []string
+}
+
+// Note keeps a note and passes it on.
+func (n *noting) Note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(n.texts, text) {
+		n.texts = append(n.texts, text)
+	}
+	n.Reporter.Note(format, args...)
+}
+
+// measure fills in everything that is measured.
+func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporter) error {
+	began := time.Now()
+	c := r.Recipe.Recipe
+	dev, err := recipe.NewDevice(c.Device, c.Threads)
+	if err != nil {
+		return err
+	}
+	r.Machine = thisMachine(dev.Name(), c.Threads)
+	if r.Method != Base {
+		if err := r.readSteps(filepath.Join(r.Dir, runDir, "metrics.jsonl")); err != nil {
+			return err
+		}
+		r.Signatures = slices.Concat(SeriesSignatures(r.Name, r.Losses, r.Norms), learning(r.Name, r.Losses))
+	}
+	if t.Diverged != "" {
+		r.Status, r.Error = Diverged, t.Diverged
+		r.Signatures = append(r.Signatures, Signature{NotFinite, r.Name, t.Diverged})
+		return nil
+	}
+	dir, adapter := c.ModelNameOrPath, ""
+	if s := t.Summary; s != nil {
+		r.Params, r.Trainable, r.Selected, r.BlockSize, r.ShareV = s.Params, s.Trainable, s.Blocks, s.BlockSize, s.ShareV
+		if adapter = s.Adapter; adapter == "" {
+			dir = s.Model
+		}
+	}
+	if dir, err = hub.Resolve(ctx, dir, reporter.Download); err != nil {
+		return err
+	}
+	m, err := recipe.OpenTrained(dev, dir, c.Tokenizer, adapter)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if r.Method == Base {
+		r.Params = m.Base.Config.Params()
+	} else if err := r.compareWithPlan(m.Base); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		file string
+		to   *RowLosses
+	}{{r.Measures.Validation, &r.Validation}, {r.Measures.Test, &r.Test}} {
+		if part.file == "" {
+			continue
+		}
+		if *part.to, err = rowLosses(m, c, part.file); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return recipe.ErrInterrupted
+		}
+	}
+	for _, task := range r.Measures.Tasks {
+		result, err := runTask(m, c, task)
+		if err != nil {
+			return err
+		}
+		r.Tasks = append(r.Tasks, result)
+		if ctx.Err() != nil {
+			return recipe.ErrInterrupted
+		}
+	}
+	r.MeasureSeconds = time.Since(began).Seconds()
+	return nil
+}
+
+// compareWithPlan adds the plan of the run and looks at V's share.
+func (r *Result) compareWithPlan(base *model.Base) error {
+	c := r.Recipe.Recipe
+	p, err := recipe.PlanOf(base, c, c.FinetuningType)
+	if err != nil {
+		return err
+	}
+	r.PlanMiB = float64(p.Peak) / (1 << 20)
+	r.Signatures = append(r.Signatures, MemorySignature(r.Name, r.Overhead(), r.PlanMiB)...)
+	if c.FinetuningType != config.SMT {
+		return nil
+	}
+	all, inV := 0, 0
+	for _, t := range sparse.MatricesOf(base.Config, c.TargetModules) {
+		all += t.In * t.Out
+		if t.Module == "v_proj" {
+			inV += t.In * t.Out
+		}
+	}
+	r.ChanceV = float64(inV) / float64(max(all, 1))
+	if r.Method == config.SMT && inV > 0 && r.Blocks == nil {
+		r.Signatures = append(r.Signatures, ShareSignature(r.Name, r.ShareV, r.ChanceV)...)
+	}
+	return nil
+}
+
+// readSteps reads the series of the run. It covers all processes that the run has had.
+func (r *Result) readSteps(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("experiment: %w", err)
+	}
+	var steps, warmup, speed []float64
+	for line := range bytes.Lines(text) {
+		var s recipe.Step
+		if err := json.Unmarshal(line, &s); err != nil {
+			return fmt.Errorf("experiment: %s: %w", path, err)
+		}
+		if s.Event != "step" {
+			continue
+		}
+		r.TrainSeconds += s.Seconds
+		r.PeakRSS = max(r.PeakRSS, s.PeakRSS)
+		if s.Stage == "warm-up" {
+			warmup = append(warmup, s.Seconds)
+			r.WarmupSeconds += s.Seconds
+			continue
+		}
+		steps, speed = append(steps, s.Seconds), append(speed, s.TokensPerSec)
+		r.Losses, r.Norms = append(r.Losses, s.Loss), append(r.Norms, s.GradNorm)
+	}
+	r.Steps, r.WarmupSteps = len(steps), len(warmup)
+	if len(steps) > 0 {
+		r.StepSeconds, r.TokensPerSec = Median(steps), Median(speed)
+	}
+	if len(warmup) > 0 {
+		r.WarmupStep = Median(warmup)
+	}
+	return nil
+}
+
+// rowLosses measures the rows of a file one by one.
+func rowLosses(m *recipe.Trained, c config.Recipe, file string) (RowLosses, error) {
+	rows, err := dataset.Load([]string{file}, dataset.ReadOptions{})
+	if err != nil {
+		return RowLosses{}, err
+	}
+	template, err := recipe.NewTemplate(c, rows[0].Format, m.Tokenizer)
+	if err != nil {
+		return RowLosses{}, err
+	}
+	length := c.MaxSeqLength
+	if length == 0 || length > m.Base.Config.MaxPosition {
+		length = m.Base.Config.MaxPosition
+	}
+	set, err := dataset.Encode(rows, template, m.Tokenizer, dataset.EncodeOptions{MaxLength: length})
+	if err != nil {
+		return RowLosses{}, err
+	}
+	var ids, labels [][]int32
+	for _, e := range set.Examples {
+		ids, labels = append(ids, e.IDs), append(labels, e.Labels)
+	}
+	sums, tokens, err := evaluate.RowLosses(m.Decoder, ids, labels, nil)
+	if err != nil {
+		return RowLosses{}, err
+	}
+	for i, s := range sums {
+		if !finite(s) {
+			return RowLosses{}, fmt.Errorf("experiment: %s: the loss is %g: are the trained weights damaged?", set.Where[i], s)
+		}
+	}
+	return RowLosses{sums, tokens}, nil
+}
+
+// runTask measures accuracy.
+func runTask(m *recipe.Trained, c config.Recipe, task Task) (evaluate.Result, error) {
+	if task.Name == DemoTask {
+		r, err := demo.ExactMatch(m.Decoder, m.Tokenizer, task.File)
+		if err != nil {
+			return evaluate.Result{}, err
+		}
+		e := evaluate.Result{Task: DemoTask, Protocol: "exact match", Correct: r.Correct, Total: r.Total, Accuracy: r.Accuracy()}
+		e.StandardError = accuracyError(e.Accuracy, e.Total)
+		return e, nil
+	}
+	which, err := evaluate.FindTask(task.Name)
+	if err != nil {
+		return evaluate.Result{}, err
+	}
+	rows, err := dataset.Load([]string{task.File}, dataset.ReadOptions{Evaluation: true})
+	if err != nil {
+		return evaluate.Result{}, err
+	}
+	if task.Limit > 0 && len(rows) > task.Limit {
+		rows = rows[:task.Limit]
+	}
+	template, err := recipe.NewTemplate(c, rows[0].Format, m.Tokenizer)
+	if err != nil {
+		return evaluate.Result{}, err
+	}
+	e := evaluate.Evaluator{Decoder: m.Decoder, Tokenizer: m.Tokenizer, Template: template}
+	return e.Run(which, task.Protocol, rows)
+}
