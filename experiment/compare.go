@@ -15,6 +15,8 @@ import (
 var Compare = Study{
 	Name:     "compare",
 	Question: "At equal trainable parameters, how does SMT do beside full fine-tuning, LoRA, DoRA and blocks chosen without gradients?",
+	Methods:  append([]string{config.SMT, config.Full, config.LoRA, config.DoRA}, Controls...),
+	Seeds:    3,
 	Summary:  "SMT beside full fine-tuning, LoRA, DoRA and blocks chosen without gradients, at equal trainable parameters",
 	Method: []string{
 		"SMT, LoRA and DoRA train as many parameters as each other, as nearly as whole ranks allow, on the same modules; the block controls train as many blocks as SMT, chosen at random, along the diagonal, by the weights' magnitude, or in V only. Each method's learning rate is chosen by the validation rows from a grid that grows where its best is at the edge. The best rate is run with several seeds, and only these runs' losses on the test rows, which nothing was chosen by, are compared.",

@@ -67,8 +67,8 @@ type Lab struct {
 	release func()
 }
 
-// NewLab makes and locks the output directory and splits the rows. A directory that holds another experiment is refused.
-func NewLab(ctx context.Context, o Options) (*Lab, error) {
+// NewLab makes and locks the output directory and, if split, splits the rows. A directory that holds another experiment is refused.
+func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
 	l := &Lab{Options: o, byID: map[string]int{}}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "cells"), 0o777); err != nil {
 		return nil, fmt.Errorf("experiment: output_dir: %w", err)
@@ -86,7 +86,7 @@ func NewLab(ctx context.Context, o Options) (*Lab, error) {
 		l.Close()
 		return nil, err
 	}
-	if len(o.Recipe.Dataset) > 0 {
+	if split {
 		if l.Split, err = SplitRows(filepath.Join(o.Dir, "data"), o.Recipe); err != nil {
 			l.Close()
 			return nil, err
@@ -142,13 +142,19 @@ func (l *Lab) Close() { l.release() }
 // Cell makes a cell with the lab's rows and measures. The recipe is taken as it is but for what the lab decides: where rows
 // come from and results go.
 func (l *Lab) Cell(name, method string, r config.Recipe, labels ...Label) Cell {
-	r.Dataset, r.EvalDataset, r.ValSize, r.MaxRows, r.Columns = []string{l.Split.Train}, nil, 0, 0, nil
-	if r.EvalSteps > 0 {
-		r.EvalDataset = []string{l.Split.Validation}
-	}
+	r.EvalDataset, r.ValSize, r.MaxRows, r.Columns = nil, 0, 0, nil
 	r.Merge, r.OverwriteOutputDir, r.ResumeFromCheckpoint, r.LogFormat, r.OutputDir = false, false, "", "text", ""
-	return Cell{Name: name, Method: method, Labels: labels, Recipe: Recipe{r},
-		Measures: Measures{Validation: l.Split.Validation, Test: l.Split.Test, Digest: l.Split.Digest, Tasks: l.Tasks}}
+	return Cell{Name: name, Method: method, Labels: labels, Recipe: Recipe{r}, Measures: Measures{Tasks: l.Tasks}}.On(l.Split)
+}
+
+// On returns the cell with other rows.
+func (c Cell) On(s Split) Cell {
+	c.Recipe.Dataset = []string{s.Train}
+	if c.Recipe.EvalSteps > 0 {
+		c.Recipe.EvalDataset = []string{s.Validation}
+	}
+	c.Measures.Validation, c.Measures.Test, c.Measures.Digest = s.Validation, s.Test, s.Digest
+	return c
 }
 
 // Run brings cells to their end, in order, and returns their results. Those that are finished are only read; those that were

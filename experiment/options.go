@@ -23,11 +23,8 @@ max_steps: 50
 val_size: 400
 `
 
-// Fill sets what has not been set.
+// Fill sets the grids that have not been set.
 func (o *Options) Fill() {
-	if len(o.Methods) == 0 {
-		o.Methods = append([]string{config.SMT, config.Full, config.LoRA, config.DoRA}, Controls...)
-	}
 	if len(o.Budgets) == 0 {
 		o.Budgets = slices.Clone(PaperBudgets)
 	}
@@ -36,9 +33,6 @@ func (o *Options) Fill() {
 	}
 	if len(o.WarmupGrid) == 0 {
 		o.WarmupGrid = []int{0, 5, 25, 50, 100, 200}
-	}
-	if len(o.Seeds) == 0 {
-		o.Seeds = []int64{o.Recipe.Seed}
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	PlateauKind  = "plateau"
 	EdgeOfGrid   = "best at the edge of the grid"
 	NoLearning   = "no learning"
+	OneSeed      = "one seed"
 	FewRows      = "few rows"
 	FailedCell   = "failed"
 	BudgetMissed = "budget missed"

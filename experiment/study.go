@@ -16,6 +16,9 @@ type Study struct {
 	Question string
 	Summary  string   // one line of help
 	Method   []string // paragraphs: what is run and measured
+	Methods  []string // compared where the options name none
+	Seeds    int      // run where the options name none
+	OwnRows  bool     // the study splits the rows itself
 	// Run runs the cells and says what came of them; after a dry run it returns nil.
 	Run func(ctx context.Context, l *Lab) (*Outcome, error)
 }
@@ -30,11 +33,21 @@ type Outcome struct {
 // out which cells there would be.
 func Perform(ctx context.Context, s Study, o Options) (*Lab, *Outcome, error) {
 	o.Name = s.Name
-	l, err := NewLab(ctx, o)
+	if len(o.Methods) == 0 {
+		o.Methods = s.Methods
+	}
+	for i := 0; len(o.Seeds) == i && i < max(1, s.Seeds); i++ {
+		o.Seeds = append(o.Seeds[:i:i], o.Recipe.Seed+int64(i))
+	}
+	o.Fill()
+	l, err := NewLab(ctx, o, !s.OwnRows)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer l.Close()
+	if len(o.Seeds) == 1 && s.Seeds > 0 {
+		l.note(Signature{OneSeed, "", "how much the results vary with the seed is not known: give several, as in --seeds 1,2,3"})
+	}
 	outcome, err := s.Run(ctx, l)
 	if err != nil || o.DryRun {
 		return l, nil, err

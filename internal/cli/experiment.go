@@ -38,7 +38,7 @@ func (f *experimentFlags) bind(cmd *cobra.Command) {
 	s := cmd.Flags()
 	s.StringSliceVar(&f.methods, "methods", nil, "methods to compare: smt, full, lora, dora, lora_qkvud, dora_qkvud, or a block_score")
 	s.StringArrayVar(&f.rates, "learning_rates", nil, "rates to try for all methods, or for one as in lora=1e-4,3e-4; may be repeated")
-	s.Int64SliceVar(&f.seeds, "seeds", nil, "seeds of the runs with the best rate; the first is that of the grid (default seed, seed+1, seed+2)")
+	s.Int64SliceVar(&f.seeds, "seeds", nil, "seeds of the runs with the best rate; the first is that of the grid (default: seed and, for smt compare, the two after it)")
 	s.StringSliceVar(&f.budgets, "budgets", nil, "trainable shares of all parameters, in percent")
 	s.StringArrayVar(&f.tasks, "tasks", nil, "accuracy on a task's rows as well, as in boolq=boolq.json; may be repeated")
 	s.StringVar(&f.protocol, "protocol", evaluate.Likelihood, "how tasks are evaluated: likelihood, llm_adapters or smt")
@@ -102,7 +102,7 @@ func runExperiment(cmd *cobra.Command, s experiment.Study, f experimentFlags, lo
 		r.MaxSteps = experimentSteps
 	}
 	o.Recipe = r
-	if err := f.fill(&o, r); err != nil {
+	if err := f.fill(&o); err != nil {
 		return &ExitError{ExitUsage, err}
 	}
 	command, err := experiment.Command(hiddenCell)
@@ -154,7 +154,7 @@ func firstFailure(l *experiment.Lab) string {
 }
 
 // fill turns the flags into options.
-func (f *experimentFlags) fill(o *experiment.Options, r config.Recipe) error {
+func (f *experimentFlags) fill(o *experiment.Options) error {
 	if len(f.methods) > 0 {
 		o.Methods = f.methods
 		for _, m := range o.Methods {
@@ -165,9 +165,6 @@ func (f *experimentFlags) fill(o *experiment.Options, r config.Recipe) error {
 	}
 	if len(f.seeds) > 0 {
 		o.Seeds = f.seeds
-	}
-	if len(o.Seeds) == 0 {
-		o.Seeds = []int64{r.Seed, r.Seed + 1, r.Seed + 2}
 	}
 	for _, text := range f.rates {
 		method, list, named := strings.Cut(text, "=")
@@ -209,7 +206,6 @@ func (f *experimentFlags) fill(o *experiment.Options, r config.Recipe) error {
 	if len(f.warmups) > 0 {
 		o.WarmupGrid = slices.Clone(f.warmups)
 	}
-	o.Fill()
 	return nil
 }
 
