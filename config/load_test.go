@@ -226,6 +226,7 @@ func TestProblems(t *testing.T) {
 		}},
 		{"trainable_ratio: 0", nil, []string{"recipe.yaml:1: trainable_ratio: there is no budget, expected trainable_ratio, num_blocks or target_ratio above 0"}},
 		{"mlp_num_blocks: 2\ntarget_modules: q_proj", nil, []string{"recipe.yaml:1: mlp_num_blocks: needs one of gate_proj, up_proj, down_proj among target_modules"}},
+		{"block_score: v_only\ntarget_modules: q_proj", nil, []string{"recipe.yaml:1: block_score: got v_only, which needs v_proj among target_modules"}},
 		{"init_config: c.json\nfinetuning_type: lora", nil, []string{"recipe.yaml:2: finetuning_type: got lora, expected full: a random start trains all weights"}},
 		{"lr: 1\nlearning_rate: 2", nil, []string{"recipe.yaml:2: learning_rate: sets learning_rate, which recipe.yaml:1 does already"}},
 		{"seed: 1\nseed: 2", nil, []string{`recipe.yaml:2: YAML: mapping key "seed" already defined at [1:1]`}},

@@ -119,6 +119,9 @@ func (r Recipe) checkSMT(report func(key, format string, args ...any)) {
 	if !hasBudget && !r.hasMLPBudget() {
 		report("trainable_ratio", "there is no budget, expected trainable_ratio, num_blocks or target_ratio above 0")
 	}
+	if hasBudget && r.BlockScore == "v_only" && !slices.Contains(r.TargetModules, "v_proj") {
+		report("block_score", "got v_only, which needs v_proj among target_modules")
+	}
 	isMLP := func(module string) bool { return slices.Contains(mlpModules, module) }
 	if r.hasMLPBudget() && !slices.ContainsFunc(r.TargetModules, isMLP) {
 		key := "mlp_num_blocks"

@@ -94,6 +94,9 @@ func RunGolden(dev device.Device, base *model.Base, dir string) (*GoldenResult, 
 	run.targets = sparse.Targets(run.decoder.Linears(), g.TargetModules)
 	var paper *sparse.Selection
 	for _, score := range sparse.Scores {
+		if _, stored := g.Selected[string(score)]; !stored {
+			continue // results are stored for the rules that sum gradients
+		}
 		selection, err := run.selection(score)
 		if err != nil {
 			return nil, err
@@ -101,6 +104,9 @@ func RunGolden(dev device.Device, base *model.Base, dir string) (*GoldenResult, 
 		if score == sparse.MeanAbsSum {
 			paper = selection
 		}
+	}
+	if paper == nil {
+		return nil, fmt.Errorf("parity: %s: no selection by %s, expected one under \"selected\"", filepath.Join(dir, "golden.json"), sparse.MeanAbsSum)
 	}
 	return run.result, run.tuning(paper)
 }

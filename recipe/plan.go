@@ -65,6 +65,7 @@ type Method struct {
 	Targets  []string // modules
 	Rank     int      // lora, dora
 	Score    sparse.Score
+	Apart    bool // attention and MLP have budgets of their own
 	Several  bool // several passes to a step
 	Block    int
 	Blocks   int
@@ -81,6 +82,7 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 	targets := sparse.MatricesOf(c, m.Targets)
 	switch m.Name {
 	case "smt":
+		targets = sparse.Candidates(m.Score, targets, m.Apart)
 		p.Trainable = m.Blocks * m.Block * m.Block
 		p.Sums = sparse.Bytes(m.Score, m.Block, targets, m.Limits.Tokens, m.Several, m.Width)
 	case "full":
@@ -129,7 +131,9 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 		}
 	}
 	p.TuningPeak = p.Passes + p.Trained + p.Adam
-	if m.Name == "smt" {
+	if m.Name == "smt" && m.Score.DataFree() {
+		p.WarmupPeak = p.Sums
+	} else if m.Name == "smt" {
 		if p.WarmupPasses, err = passes(m.Update.Trains()); err != nil {
 			return nil, err
 		}
@@ -200,9 +204,19 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 		if m.Block = r.BlockSize; m.Block == 0 {
 			m.Block, _ = sparse.ChooseBlockSize(targets)
 		}
-		var err error
-		if m.Blocks, err = (sparse.Budget{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}).Blocks(m.Block, base.Config.Params(), targets); err != nil {
+		m.Apart = mlpApart(r)
+		groups, err := blockGroups(r, m.Block, base.Config.Params(), targets)
+		if err != nil {
 			return nil, err
+		}
+		some := candidates(r, targets)
+		for _, g := range groups {
+			available := 0
+			for _, i := range g.Matrices {
+				rows, cols := some[i].Grid(m.Block)
+				available += rows * cols
+			}
+			m.Blocks += min(g.Blocks, available)
 		}
 	}
 	return NewPlan(base, m)

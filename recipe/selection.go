@@ -4,49 +4,73 @@ import (
 	"fmt"
 	"slices"
 
+	"smt/config"
 	"smt/model"
 	"smt/report"
 	"smt/sparse"
 )
 
-// selectBlocks ranks the blocks of the targets. With a budget for the MLP, attention and MLP are ranked apart.
-func (s *session) selectBlocks(targets []sparse.Matrix, scores [][]float64, size, steps int) (*sparse.Selection, error) {
-	r := s.recipe
-	attention, mlp := sparse.Group{Name: "attention"}, sparse.Group{Name: "MLP"}
-	apart := r.MLPNumBlocks > 0 || r.MLPTrainableRatio > 0
-	var mine, theirs []sparse.Matrix
-	for i, m := range targets {
-		if apart && !model.InAttention(m.Module) {
-			mlp.Matrices, theirs = append(mlp.Matrices, i), append(theirs, m)
-		} else {
-			attention.Matrices, mine = append(attention.Matrices, i), append(mine, m)
-		}
+// candidates are the targets whose blocks the recipe's rule chooses among.
+func candidates(r config.Recipe, targets []sparse.Matrix) []sparse.Matrix {
+	return sparse.Candidates(sparse.Score(r.BlockScore), targets, mlpApart(r))
+}
+
+// mlpApart reports whether attention and MLP are ranked apart.
+func mlpApart(r config.Recipe) bool { return r.MLPNumBlocks > 0 || r.MLPTrainableRatio > 0 }
+
+// blockGroups resolves the budgets of a recipe for a model of params parameters: one group, or with a budget for the MLP one
+// for attention and one for the MLP. Budgets are reckoned from all targets, and so the same for every rule; the groups hold
+// the numbers of the candidates.
+func blockGroups(r config.Recipe, size, params int, targets []sparse.Matrix) ([]sparse.Group, error) {
+	apart := mlpApart(r)
+	groups := []sparse.Group{{Name: "attention"}}
+	budgets := []sparse.Budget{{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}}
+	if apart {
+		groups = append(groups, sparse.Group{Name: "MLP"})
+		budgets = append(budgets, sparse.Budget{NumBlocks: r.MLPNumBlocks, TrainableRatio: r.MLPTrainableRatio})
 	}
-	params := s.base.Config.Params()
-	var groups []sparse.Group
-	for _, g := range []struct {
-		group  sparse.Group
-		of     []sparse.Matrix
-		budget sparse.Budget
-	}{
-		{attention, mine, sparse.Budget{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}},
-		{mlp, theirs, sparse.Budget{NumBlocks: r.MLPNumBlocks, TrainableRatio: r.MLPTrainableRatio}},
-	} {
-		if len(g.of) == 0 {
+	of := func(m sparse.Matrix) int {
+		if apart && !model.InAttention(m.Module) {
+			return 1
+		}
+		return 0
+	}
+	all := make([][]sparse.Matrix, len(groups))
+	for _, m := range targets {
+		all[of(m)] = append(all[of(m)], m)
+	}
+	for i, m := range candidates(r, targets) {
+		groups[of(m)].Matrices = append(groups[of(m)].Matrices, i)
+	}
+	var some []sparse.Group
+	for i, g := range groups {
+		if len(g.Matrices) == 0 {
 			continue
 		}
-		n, err := g.budget.Blocks(size, params, g.of)
+		n, err := budgets[i].Blocks(size, params, all[i])
 		if err != nil {
 			return nil, err
 		}
-		g.group.Blocks = n
-		groups = append(groups, g.group)
+		g.Blocks = n
+		some = append(some, g)
 	}
-	selection, err := sparse.Select(targets, scores, size, sparse.Strategy(r.Selection), groups)
+	return some, nil
+}
+
+// selectBlocks ranks the blocks of the candidates within the groups' budgets.
+func (s *session) selectBlocks(candidates []sparse.Matrix, scores [][]float64, size, steps int, groups []sparse.Group) (*sparse.Selection, error) {
+	selection, err := sparse.Select(candidates, scores, size, sparse.Strategy(s.recipe.Selection), groups)
 	if err != nil {
 		return nil, err
 	}
-	selection.Score, selection.Steps = sparse.Score(r.BlockScore), steps
+	selection.Score, selection.Steps = sparse.Score(s.recipe.BlockScore), steps
+	budget := 0
+	for _, g := range groups {
+		budget += g.Blocks
+	}
+	if n := selection.Blocks(); n < budget {
+		s.reporter.Note("block_score %s, selection %s: the budget is %d blocks, but only %d are there to choose from", selection.Score, selection.Strategy, budget, n)
+	}
 	return selection, nil
 }
 
@@ -95,8 +119,12 @@ func (s *session) reportSelection(selection *sparse.Selection) error {
 	}
 	rows = append(rows, share)
 	v := 100 * selection.Share("v_proj")
-	s.reporter.Table(fmt.Sprintf("%d blocks of %d × %d by %s over %d steps (layers without blocks left out)", total, selection.BlockSize,
-		selection.BlockSize, selection.Score, selection.Steps), header, rows)
+	source := fmt.Sprintf("over %d steps", selection.Steps)
+	if selection.Score.DataFree() {
+		source = "without a warm-up"
+	}
+	s.reporter.Table(fmt.Sprintf("%d blocks of %d × %d by %s %s (layers without blocks left out)", total, selection.BlockSize,
+		selection.BlockSize, selection.Score, source), header, rows)
 	title := fmt.Sprintf("%d selected blocks of %d × %d: %.1f %% in V (%s)", total, selection.BlockSize, selection.BlockSize, v, selection.Score)
 	return report.HeatMap(s.path("selection.png"), title, labels, modules, shares)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"smt/checkpoint"
+	"smt/device"
 	"smt/model"
 	"smt/optimizer"
 	"smt/sparse"
@@ -28,15 +29,16 @@ func (s *session) smt(ctx context.Context) error {
 	controller := s.controller()
 
 	if s.state.Selection == nil {
-		accumulator, err := s.warmup(ctx, controller, targets, size)
+		groups, err := blockGroups(s.recipe, size, s.base.Config.Params(), targets)
 		if err != nil {
 			return err
 		}
-		scores, err := accumulator.Scores()
+		candidates := candidates(s.recipe, targets)
+		scores, err := s.scores(ctx, controller, candidates, size, groups)
 		if err != nil {
 			return err
 		}
-		selection, err := s.selectBlocks(targets, scores, size, accumulator.Steps())
+		selection, err := s.selectBlocks(candidates, scores, size, controller.WarmupSteps, groups)
 		if err != nil {
 			return err
 		}
@@ -60,10 +62,22 @@ func (s *session) smt(ctx context.Context) error {
 }
 
 // controller decides how long the warm-up lasts. With frozen weights a second pass over the same rows would gather the same
-// gradients, so it ends with the first epoch at the latest.
+// gradients, so it ends with the first epoch at the latest. A rule that reads no data has none, and moves no weight.
 func (s *session) controller() sparse.Controller {
 	r := s.recipe
 	c := sparse.Controller{WarmupSteps: r.WarmupFullSteps, Update: sparse.Update(r.WarmupUpdate), TuningSteps: s.trainingSteps()}
+	if sparse.Score(r.BlockScore).DataFree() {
+		note := fmt.Sprintf("block_score %s reads no data: there is no warm-up", r.BlockScore)
+		if c.WarmupSteps > 0 {
+			note += fmt.Sprintf(", and warmup_full_steps %d has no effect", c.WarmupSteps)
+		}
+		if c.Update.Trains() {
+			note += fmt.Sprintf("; warmup_update %s has none either", c.Update)
+		}
+		s.reporter.Note("%s", note)
+		c.WarmupSteps, c.Update = 0, sparse.UpdateNone
+		return c
+	}
 	if c.WarmupSteps == 0 {
 		c.WarmupSteps = sparse.WarmupSteps(c.TuningSteps)
 	}
@@ -92,9 +106,27 @@ func (s *session) targets() ([]sparse.Matrix, int, error) {
 	return targets, size, nil
 }
 
+// scores are those of the recipe's rule: from a warm-up, or from what is known before any row is read.
+func (s *session) scores(ctx context.Context, c sparse.Controller, targets []sparse.Matrix, size int, groups []sparse.Group) ([][]float64, error) {
+	switch sparse.Score(s.recipe.BlockScore) {
+	case sparse.Random:
+		return sparse.RandomScores(targets, size, uint64(s.recipe.Seed)), nil
+	case sparse.Diagonal:
+		return sparse.DiagonalScores(targets, size), nil
+	case sparse.Magnitude:
+		return sparse.MagnitudeScores(s.device, targets, size, func(m sparse.Matrix) device.Tensor { return s.decoder.Linear(m.Name).Base.Weight.Value })
+	}
+	accumulator, err := s.warmup(ctx, c, targets, size, groups)
+	if err != nil {
+		return nil, err
+	}
+	return accumulator.Scores()
+}
+
 // warmup runs the iterations that gather gradients. Unless warmup_update asks for it, no weight changes.
-func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []sparse.Matrix, size int) (*sparse.Accumulator, error) {
+func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []sparse.Matrix, size int, groups []sparse.Group) (*sparse.Accumulator, error) {
 	accumulator := sparse.NewAccumulator(s.device, sparse.Score(s.recipe.BlockScore), size, targets, s.recipe.GradientAccumulationSteps > 1)
+	accumulator.Strategy, accumulator.Groups = sparse.Strategy(s.recipe.Selection), groups
 	st := &stage{name: stageWarmup, steps: c.WarmupSteps, afterBackward: accumulator.EndStep}
 	for i, t := range accumulator.State() {
 		st.tensors = append(st.tensors, checkpoint.Tensor{Name: fmt.Sprintf("accumulator.%d", i), Tensor: t})

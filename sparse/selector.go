@@ -90,15 +90,20 @@ func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, grou
 	if strategy != Global && strategy != PerMatrix {
 		return nil, fmt.Errorf("sparse: selection %q: expected global or per_matrix", strategy)
 	}
-	s := &Selection{BlockSize: b, Strategy: strategy}
+	return &Selection{BlockSize: b, Strategy: strategy, Matrices: rank(targets, scores, b, strategy, groups)}, nil
+}
+
+// rank is Select for a strategy that is known to be one.
+func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups []Group) []MatrixSelection {
+	var selected []MatrixSelection
 	for _, m := range targets {
-		s.Matrices = append(s.Matrices, MatrixSelection{Matrix: m})
+		selected = append(selected, MatrixSelection{Matrix: m})
 	}
 	type candidate struct {
 		matrix int
 		ScoredBlock
 	}
-	rank := func(matrices []int, n int) {
+	take := func(matrices []int, n int) {
 		var all []candidate
 		for _, i := range matrices {
 			_, cols := targets[i].Grid(b)
@@ -111,12 +116,12 @@ func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, grou
 				cmp.Compare(x.Row, y.Row), cmp.Compare(x.Col, y.Col))
 		})
 		for _, c := range all[:min(n, len(all))] {
-			s.Matrices[c.matrix].Blocks = append(s.Matrices[c.matrix].Blocks, c.ScoredBlock)
+			selected[c.matrix].Blocks = append(selected[c.matrix].Blocks, c.ScoredBlock)
 		}
 	}
 	for _, g := range groups {
 		if strategy == Global {
-			rank(g.Matrices, g.Blocks)
+			take(g.Matrices, g.Blocks)
 			continue
 		}
 		order := slices.Clone(g.Matrices)
@@ -126,10 +131,10 @@ func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, grou
 			if at < g.Blocks%len(order) {
 				n++
 			}
-			rank([]int{i}, n)
+			take([]int{i}, n)
 		}
 	}
-	return s, nil
+	return selected
 }
 
 // Blocks counts the selected blocks.

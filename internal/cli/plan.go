@@ -75,7 +75,7 @@ func plan(cmd *cobra.Command, r config.Recipe) error {
 		{"weights, mapped", func(p *recipe.Plan) string { return mib(p.Weights) }},
 		{"weights, copies in 8-bit integers", func(p *recipe.Plan) string { return mib(p.Quantized) }},
 		{"warm-up: activations", func(p *recipe.Plan) string { return mib(p.WarmupPasses) }},
-		{"warm-up: sums of gradients", func(p *recipe.Plan) string { return mib(p.Sums) }},
+		{"selection: what the block scores need", func(p *recipe.Plan) string { return mib(p.Sums) }},
 		{"warm-up: training state", func(p *recipe.Plan) string { return mib(p.WarmupTraining) }},
 		{"tuning: activations", func(p *recipe.Plan) string { return mib(p.Passes) }},
 		{"tuning: masters and gradients", func(p *recipe.Plan) string { return mib(p.Trained) }},

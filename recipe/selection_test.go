@@ -1,0 +1,149 @@
+package recipe_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"smt/export"
+	"smt/model"
+	"smt/recipe"
+	"smt/sparse"
+)
+
+// selectionJSON is what a test reads of selection.json.
+type selectionJSON struct {
+	Score     string `json:"block_score"`
+	Steps     int    `json:"warmup_steps"`
+	NumBlocks int    `json:"num_blocks"`
+	Matrices  []struct {
+		Name, Module string
+		Blocks       [][2]int32
+		Scores       []float64
+	}
+}
+
+func readSelection(t *testing.T, dir string) selectionJSON {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "selection.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s selectionJSON
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestEveryBlockScore runs every rule with a frozen and a tuned MLP: all select as many blocks, run a warm-up only if they
+// read data, and leave a whole run behind; the plan of the same recipe agrees.
+func TestEveryBlockScore(t *testing.T) {
+	modelDir, data := workspace(t)
+	base, err := model.Open(modelDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	for _, score := range sparse.Scores {
+		for _, mlp := range []int{0, 4} {
+			t.Run(string(score)+map[int]string{0: "", 4: " and MLP"}[mlp], func(t *testing.T) {
+				out := t.TempDir()
+				settings := []string{"block_score=" + string(score), "num_blocks=3", "max_steps=2"}
+				if mlp > 0 {
+					settings = append(settings, "mlp_trainable_ratio=0.1") // of 12800 parameters: ⌊5.0⌋ blocks of 16 × 16
+					mlp = int(0.1 * float64(base.Config.Params()) / 256)
+				}
+				r := recipeOf(t, modelDir, data, out, settings...)
+				sum, rec := train(t, r)
+				warmup := 3
+				if score.DataFree() {
+					warmup = 0
+				}
+				if sum.Steps != warmup+2 || sum.Blocks != 3+mlp {
+					t.Errorf("%d steps and %d blocks, expected %d and %d", sum.Steps, sum.Blocks, warmup+2, 3+mlp)
+				}
+				told := strings.Contains(strings.Join(rec.notes, "\n"), "there is no warm-up, and warmup_full_steps 3 has no effect")
+				if told != score.DataFree() {
+					t.Errorf("notes %q", rec.notes)
+				}
+				s := readSelection(t, out)
+				attention, inMLP := 0, 0
+				for _, m := range s.Matrices {
+					if !sparse.IsAttention(m.Module) {
+						inMLP += len(m.Blocks)
+						continue
+					}
+					attention += len(m.Blocks)
+					if score == sparse.VOnly && m.Module != "v_proj" {
+						t.Errorf("%s is among the candidates", m.Name)
+					}
+				}
+				if s.Score != string(score) || s.Steps != warmup || s.NumBlocks != 3+mlp || attention != 3 || inMLP != mlp {
+					t.Errorf("selection.json: %+v", s)
+				}
+				if info, err := os.Stat(filepath.Join(out, "selection.png")); err != nil || info.Size() == 0 {
+					t.Errorf("selection.png: %v", err)
+				}
+				adapter, err := export.ReadAdapter(filepath.Join(out, "adapter"))
+				if err != nil || adapter.NumBlocks() != 3+mlp || adapter.Score != string(score) {
+					t.Errorf("adapter: %+v, %v", adapter, err)
+				}
+				plan, err := recipe.PlanOf(base, r, "smt")
+				if err != nil || plan.Blocks != 3+mlp || (plan.WarmupPasses == 0) != score.DataFree() {
+					t.Errorf("plan: %+v, %v", plan, err)
+				}
+			})
+		}
+	}
+}
+
+// TestRandomFollowsTheSeed draws with two seeds, and with one of them again for another number of steps.
+func TestRandomFollowsTheSeed(t *testing.T) {
+	modelDir, data := workspace(t)
+	run := func(settings ...string) string {
+		out := t.TempDir()
+		train(t, recipeOf(t, modelDir, data, out, append(settings, "block_score=random", "max_steps=1")...))
+		return files(t, out)["selection.json"]
+	}
+	one, again, other := run("seed=1"), run("seed=1", "warmup_full_steps=1", "learning_rate=0.1"), run("seed=2")
+	if one != again {
+		t.Error("the same seed draws other blocks")
+	}
+	if one == other {
+		t.Error("another seed draws the same blocks")
+	}
+}
+
+// TestDataFreeRulesMoveNoWeights asks for a warm-up that trains: without one there is nothing to keep, and the result is an
+// adapter over the untouched base.
+func TestDataFreeRulesMoveNoWeights(t *testing.T) {
+	modelDir, data := workspace(t)
+	plain, keep := t.TempDir(), t.TempDir()
+	train(t, recipeOf(t, modelDir, data, plain, "block_score=diagonal"))
+	_, rec := train(t, recipeOf(t, modelDir, data, keep, "block_score=diagonal", "warmup_update=keep"))
+	if !strings.Contains(strings.Join(rec.notes, "\n"), "warmup_update keep has none either") {
+		t.Errorf("notes %q", rec.notes)
+	}
+	name := filepath.Join("adapter", "adapter_model.safetensors")
+	if a, b := files(t, plain)[name], files(t, keep)[name]; a == "" || a != b {
+		t.Error("the adapter is not that of a run without warmup_update")
+	}
+}
+
+// TestTooFewCandidates has a budget that v_only cannot use up, and a target ratio, which counts all targets.
+func TestTooFewCandidates(t *testing.T) {
+	modelDir, data := workspace(t)
+	sum, rec := train(t, recipeOf(t, modelDir, data, t.TempDir(), "block_score=v_only", "num_blocks=9", "max_steps=1"))
+	want := "the budget is 9 blocks, but only 4 are there"
+	if sum.Blocks != 4 || !slices.ContainsFunc(rec.notes, func(n string) bool { return strings.Contains(n, want) }) {
+		t.Errorf("%d blocks, notes %q", sum.Blocks, rec.notes)
+	}
+	sum, _ = train(t, recipeOf(t, modelDir, data, t.TempDir(), "block_score=v_only", "num_blocks=0", "target_ratio=0.25", "max_steps=1"))
+	if sum.Blocks != 4 { // of the 16 blocks of q, k and v
+		t.Errorf("target_ratio 0.25: %d blocks, expected 4", sum.Blocks)
+	}
+}
