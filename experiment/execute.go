@@ -141,32 +141,37 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 	} else if err := r.compareWithPlan(m.Base); err != nil {
 		return err
 	}
+	e := evaluate.Evaluator{Decoder: m.Decoder, Tokenizer: m.Tokenizer, Model: r.ID}
 	for _, part := range []struct {
-		file string
-		to   *RowLosses
-	}{{r.Measures.Validation, &r.Validation}, {r.Measures.Test, &r.Test}} {
+		file, records string
+		to            *RowLosses
+	}{{r.Measures.Validation, "validation.jsonl", &r.Validation}, {r.Measures.Test, "test.jsonl", &r.Test}} {
 		if part.file == "" {
 			continue
 		}
-		if *part.to, err = rowLosses(m, c, part.file); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return recipe.ErrInterrupted
+		e.Records = filepath.Join(r.Dir, part.records)
+		if *part.to, err = rowLosses(ctx, e, m, c, part.file); err != nil {
+			return stopped(ctx, err)
 		}
 	}
-	for _, task := range r.Measures.Tasks {
-		result, err := runTask(m, c, task)
+	for i, task := range r.Measures.Tasks {
+		e.Records = filepath.Join(r.Dir, fmt.Sprintf("task-%d.jsonl", i+1))
+		result, err := runTask(ctx, e, m, c, task)
 		if err != nil {
-			return err
+			return stopped(ctx, err)
 		}
 		r.Tasks = append(r.Tasks, result)
-		if ctx.Err() != nil {
-			return recipe.ErrInterrupted
-		}
 	}
 	r.MeasureSeconds = time.Since(began).Seconds()
 	return nil
+}
+
+// stopped is the error of a measure: that of an interruption if ctx has ended.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return recipe.ErrInterrupted
+	}
+	return err
 }
 
 // compareWithPlan adds the plan of the run and looks at V's share.
@@ -230,50 +235,35 @@ func (r *Result) readSteps(path string) error {
 	return nil
 }
 
-// rowLosses measures the rows of a file one by one.
-func rowLosses(m *recipe.Trained, c config.Recipe, file string) (RowLosses, error) {
+// rowLosses measures the rows of a file one by one. Its records let an interrupted measure go on.
+func rowLosses(ctx context.Context, e evaluate.Evaluator, m *recipe.Trained, c config.Recipe, file string) (RowLosses, error) {
 	rows, err := dataset.Load([]string{file}, dataset.ReadOptions{})
 	if err != nil {
 		return RowLosses{}, err
 	}
-	template, err := recipe.NewTemplate(c, rows[0].Format, m.Tokenizer)
+	if e.Template, err = recipe.NewTemplate(c, rows[0].Format, m.Tokenizer); err != nil {
+		return RowLosses{}, err
+	}
+	_, records, err := e.ResponseLoss(ctx, rows, c.MaxSeqLength)
 	if err != nil {
 		return RowLosses{}, err
 	}
-	length := c.MaxSeqLength
-	if length == 0 || length > m.Base.Config.MaxPosition {
-		length = m.Base.Config.MaxPosition
+	var losses RowLosses
+	for _, r := range records {
+		losses.Sums, losses.Tokens = append(losses.Sums, r.Loss), append(losses.Tokens, r.Tokens)
 	}
-	set, err := dataset.Encode(rows, template, m.Tokenizer, dataset.EncodeOptions{MaxLength: length})
-	if err != nil {
-		return RowLosses{}, err
-	}
-	var ids, labels [][]int32
-	for _, e := range set.Examples {
-		ids, labels = append(ids, e.IDs), append(labels, e.Labels)
-	}
-	sums, tokens, err := evaluate.RowLosses(m.Decoder, ids, labels, nil)
-	if err != nil {
-		return RowLosses{}, err
-	}
-	for i, s := range sums {
-		if !finite(s) {
-			return RowLosses{}, fmt.Errorf("experiment: %s: the loss is %g: are the trained weights damaged?", set.Where[i], s)
-		}
-	}
-	return RowLosses{sums, tokens}, nil
+	return losses, nil
 }
 
 // runTask measures accuracy.
-func runTask(m *recipe.Trained, c config.Recipe, task Task) (evaluate.Result, error) {
+func runTask(ctx context.Context, e evaluate.Evaluator, m *recipe.Trained, c config.Recipe, task Task) (evaluate.Result, error) {
 	if task.Name == DemoTask {
 		r, err := demo.ExactMatch(m.Decoder, m.Tokenizer, task.File)
 		if err != nil {
 			return evaluate.Result{}, err
 		}
-		e := evaluate.Result{Task: DemoTask, Protocol: "exact match", Correct: r.Correct, Total: r.Total, Accuracy: r.Accuracy()}
-		e.StandardError = accuracyError(e.Accuracy, e.Total)
-		return e, nil
+		return evaluate.Result{Task: DemoTask, Protocol: "exact match", Correct: r.Correct, Total: r.Total, Accuracy: r.Accuracy(),
+			StandardError: accuracyError(r.Accuracy(), r.Total)}, nil
 	}
 	which, err := evaluate.FindTask(task.Name)
 	if err != nil {
@@ -286,10 +276,18 @@ func runTask(m *recipe.Trained, c config.Recipe, task Task) (evaluate.Result, er
 	if task.Limit > 0 && len(rows) > task.Limit {
 		rows = rows[:task.Limit]
 	}
-	template, err := recipe.NewTemplate(c, rows[0].Format, m.Tokenizer)
-	if err != nil {
+	if e.Template, err = recipe.NewTemplate(c, rows[0].Format, m.Tokenizer); err != nil {
 		return evaluate.Result{}, err
 	}
-	e := evaluate.Evaluator{Decoder: m.Decoder, Tokenizer: m.Tokenizer, Template: template}
-	return e.Run(which, task.Protocol, rows)
+	if which.RunsCode() {
+		if e.Sandbox, err = evaluate.NewSandbox(ctx); err != nil {
+			return evaluate.Result{}, err
+		}
+	}
+	protocol := task.Protocol
+	if protocol == "" {
+		protocol = evaluate.DefaultProtocol(which)
+	}
+	r, _, err := e.Evaluate(ctx, which, protocol, rows)
+	return r, err
 }

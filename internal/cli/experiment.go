@@ -41,7 +41,7 @@ func (f *experimentFlags) bind(cmd *cobra.Command) {
 	s.Int64SliceVar(&f.seeds, "seeds", nil, "seeds of the runs with the best rate; the first is that of the grid (default: seed and, for smt compare, the two after it)")
 	s.StringSliceVar(&f.budgets, "budgets", nil, "trainable shares of all parameters, in percent")
 	s.StringArrayVar(&f.tasks, "tasks", nil, "accuracy on a task's rows as well, as in boolq=boolq.json; may be repeated")
-	s.StringVar(&f.protocol, "protocol", evaluate.Likelihood, "how tasks are evaluated: likelihood, llm_adapters or smt")
+	s.StringVar(&f.protocol, "protocol", "", "how tasks are evaluated (default: what suits the task): "+strings.Join(evaluate.ProtocolNames(), ", "))
 	s.IntVar(&f.taskLimit, "task_limit", 200, "rows of a task; 0: all")
 	s.IntSliceVar(&f.blockSizes, "block_sizes", nil, "study block-size: sides of a block (default 32,64,96,192,256)")
 	s.IntSliceVar(&f.warmups, "warmups", nil, "study warmup: lengths of the warm-up (default 0,5,25,50,100,200)")
