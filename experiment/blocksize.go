@@ -54,7 +54,7 @@ func blockSize(ctx context.Context, l *Lab) (*Outcome, error) {
 			reference, nearest = name, off
 		}
 		if n := budget / (size * size); n*size*size < budget*9/10 {
-			l.note(Signature{BudgetMissed, name, fmt.Sprintf("%d blocks of %d × %d are %d parameters of a budget of %d", n, size, size, n*size*size, budget)})
+			l.note(Signature{Kind: BudgetMissed, Cell: name, Text: fmt.Sprintf("%d blocks of %d × %d are %d parameters of a budget of %d", n, size, size, n*size*size, budget)})
 		}
 		contenders = append(contenders, Contender{Name: name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT), Labels: []Label{{"block", fmt.Sprint(size)}}})
 	}
@@ -70,13 +70,45 @@ func blockSize(ctx context.Context, l *Lab) (*Outcome, error) {
 		return nil, err
 	}
 	losses, differences := l.lossSection(base[0], tuned, reference)
-	t := report.Table{Title: "where the blocks lie", Header: []string{"", "blocks", "in V %", "by chance %"}}
+	where, err := whereBlocksLie(tuned, reference)
+	if err != nil {
+		return nil, err
+	}
+	losses.Tables = append(losses.Tables, where)
+	return &Outcome{Answers: answersOf(differences, reference), Sections: []report.Section{losses, l.costSection(tuned), l.rateSection(tuned)}}, nil
+}
+
+// whereBlocksLie compares the selections of the sizes with that of the reference, element by element.
+func whereBlocksLie(tuned []Tuned, reference string) (report.Table, error) {
+	t := report.Table{Title: "where the blocks lie", Header: []string{"", "blocks", "in V %", "by chance %", "elements shared with " + reference + " (Jaccard)"}}
+	var selections []*sparse.Selection
+	var ref *sparse.Selection
 	for _, m := range tuned {
+		var s *sparse.Selection
 		if len(m.Runs) > 0 {
-			r := m.Runs[0]
-			t.Rows = append(t.Rows, []string{m.Name, fmt.Sprint(r.Selected), show(100*r.ShareV, 1), show(100*r.ChanceV, 1)})
+			var err error
+			if s, err = m.Runs[0].selection(); err != nil {
+				return t, err
+			}
+		}
+		if selections = append(selections, s); m.Name == reference {
+			ref = s
 		}
 	}
-	losses.Tables = append(losses.Tables, t)
-	return &Outcome{Answers: answersOf(differences, reference), Sections: []report.Section{losses, l.costSection(tuned), l.rateSection(tuned)}}, nil
+	for i, m := range tuned {
+		s := selections[i]
+		if s == nil {
+			continue
+		}
+		shared := "-"
+		if ref != nil {
+			side := s.BlockSize
+			for rest := ref.BlockSize; rest != 0; {
+				side, rest = rest, side%rest // the greatest common divisor
+			}
+			shared = show(Jaccard(elements(s, side), elements(ref, side)), 2)
+		}
+		t.Rows = append(t.Rows, []string{m.Name, fmt.Sprint(s.Blocks()), show(100*m.Runs[0].ShareV, 1), show(100*m.Runs[0].ChanceV, 1), shared})
+	}
+	return t, nil
 }

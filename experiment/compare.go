@@ -69,7 +69,7 @@ func (l *Lab) lossSection(base Result, tuned []Tuned, reference string) (report.
 		taskNames = append(taskNames, t.Name)
 		header = append(header, t.Name+" %")
 	}
-	t := report.Table{Title: fmt.Sprintf("%d test rows, %d seeds; nats per response token ± standard error", l.Split.TestRows, len(l.Seeds)), Header: append(header, "seeds")}
+	t := report.Table{Title: fmt.Sprintf("%d test rows, %s; nats per response token ± standard error", l.Split.TestRows, count(len(l.Seeds), "seed")), Header: append(header, "seeds")}
 	row := []string{"base (untuned)", "0", "-", plusMinus(base.Test.Loss(), 4), "-", "-"}
 	for _, name := range taskNames {
 		row = append(row, percentOf(base.Accuracy(name)))
@@ -96,7 +96,7 @@ func (l *Lab) lossSection(base Result, tuned []Tuned, reference string) (report.
 		}
 		row := []string{m.Name, fmt.Sprint(m.Best.Trainable), fmt.Sprintf("%g", m.Best.Recipe.LearningRate), plusMinus(loss, 4), gap, sure}
 		for _, name := range taskNames {
-			row = append(row, percentOf(m.OverSeeds(func(r Result) float64 { return r.Accuracy(name).Mean })))
+			row = append(row, percentOf(m.Accuracy(name)))
 		}
 		t.Rows = append(t.Rows, append(row, fmt.Sprint(len(m.Runs))))
 		intervals = append(intervals, report.Interval{Name: m.Name, Value: loss.Mean, Error: 2 * loss.StandardError})
@@ -257,4 +257,12 @@ func (l *Lab) costAnswer(tuned []Tuned) []string {
 // percentOf writes an accuracy in percent.
 func percentOf(e Estimate) string {
 	return plusMinus(Estimate{100 * e.Mean, 100 * e.StandardError, e.N}, 1)
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

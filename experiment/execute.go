@@ -118,7 +118,7 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 	}
 	if t.Diverged != "" {
 		r.Status, r.Error = Diverged, t.Diverged
-		r.Signatures = append(r.Signatures, Signature{NotFinite, r.Name, t.Diverged})
+		r.Signatures = append(r.Signatures, Signature{Kind: NotFinite, Cell: r.Name, Text: t.Diverged})
 		return nil
 	}
 	dir, adapter := c.ModelNameOrPath, ""

@@ -36,7 +36,6 @@ type Options struct {
 	Dir     string
 	Command string // as it was given, for the report
 	Recipe  config.Recipe
-	Demo    bool // the model and the rows are the demo's
 
 	Methods    []string
 	Rates      map[string][]float64 // learning rates to try, by method; those of "" are for all others
@@ -97,7 +96,7 @@ func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
 			l.Watcher.Note("%d training rows are left out: a held-out row says the same", l.Split.Repeated)
 		}
 		if l.Split.TestRows < 30 {
-			l.Found = append(l.Found, Signature{FewRows, "", fmt.Sprintf("%d test rows: differences between methods will drown in the noise of single rows; set val_size", l.Split.TestRows)})
+			l.Found = append(l.Found, Signature{Kind: FewRows, Text: fmt.Sprintf("%d test rows: differences between methods will drown in the noise of single rows; set val_size", l.Split.TestRows)})
 		}
 	}
 	return l, nil
@@ -245,7 +244,7 @@ func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
 		return l.tidy(r)
 	case errors.As(err, &ended) && !hopeless[ended.Code]:
 		r.Status, r.Error = Failed, ended.Message
-		r.Signatures = []Signature{{FailedCell, r.Name, ended.Message}}
+		r.Signatures = []Signature{{Kind: FailedCell, Cell: r.Name, Text: ended.Message}}
 		return nil
 	}
 	return err
@@ -306,7 +305,10 @@ func Best(results []Result) *Result {
 func (l *Lab) Signatures() []Signature {
 	all := slices.Clone(l.Found)
 	for _, r := range l.Results {
-		all = append(all, r.Signatures...)
+		for _, s := range r.Signatures {
+			s.Method = r.Method
+			all = append(all, s)
+		}
 	}
 	return all
 }

@@ -137,7 +137,7 @@ func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
 		r.LoRARank, trainable = rankFor(l.Config, r.TargetModules, r.FinetuningType == config.DoRA, budget)
 		r.LoRAAlpha = 2 * float64(r.LoRARank)
 		if off := float64(trainable)/float64(budget) - 1; math.Abs(off) > 0.1 {
-			l.note(Signature{BudgetMissed, "", fmt.Sprintf("%s of rank %d trains %d parameters, smt %d (%+.0f %%): ranks are whole numbers", method, r.LoRARank, trainable, budget, 100*off)})
+			l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s of rank %d trains %d parameters, smt %d (%+.0f %%): ranks are whole numbers", method, r.LoRARank, trainable, budget, 100*off)})
 		}
 	}
 	return r, nil

@@ -2,9 +2,14 @@ package experiment
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"smt/config"
+	"smt/dataset"
 	"smt/demo"
 	"smt/recipe"
 )
@@ -37,13 +42,50 @@ func (o *Options) Fill() {
 }
 
 // FillDemo sets what the demo's experiments differ in: a tiny model wants larger learning rates, and has smaller blocks.
-func (o *Options) FillDemo(files demo.Files) {
+func (o *Options) FillDemo(s Study, files demo.Files) {
 	o.Rates = map[string][]float64{config.SMT: {5e-3, 1e-2}, config.Full: {1e-3, 2e-3}, config.LoRA: {5e-3, 1e-2}, config.DoRA: {5e-3, 1e-2}}
+	if s.Name == Selection.Name { // many scores: one rate that suits them all
+		o.Rates = map[string][]float64{"": {1e-2}}
+	}
 	o.BlockSizes = []int{16, 32, 64}
 	o.WarmupGrid = []int{0, 2, 5, 10, 25, 50}
-	o.Tasks = []Task{{Name: DemoTask, File: files.HeldOut}}
+	if !s.OwnRows {
+		o.Tasks = []Task{{Name: DemoTask, File: files.HeldOut}}
+	}
 	o.Extend = min(o.Extend, 1)
 	o.Sample = min(o.Sample, 12)
+}
+
+// demoTaskRows is how many rows each of the demo's tasks has.
+const demoTaskRows = 800
+
+// DemoTasks writes three tasks of the demo's world to dir and returns the files: to name the first word of a list, to name its
+// last, and to say it again.
+func DemoTasks(dir string) ([]string, error) {
+	rows := map[string][]dataset.Row{}
+	for i := 0; len(rows["first"]) < demoTaskRows || len(rows["last"]) < demoTaskRows; i++ {
+		r := demo.TaskRow(i)
+		name := "last"
+		if strings.HasSuffix(r.Prompt, "first?") {
+			name = "first"
+		}
+		if len(rows[name]) < demoTaskRows {
+			rows[name] = append(rows[name], dataset.Row{Format: dataset.FormatCompletion, Prompt: r.Prompt, Completion: r.Completion})
+		}
+	}
+	for i := range demoTaskRows {
+		r := demo.PretrainingRow(i)
+		rows["again"] = append(rows["again"], dataset.Row{Format: dataset.FormatCompletion, Prompt: r.Prompt, Completion: r.Completion})
+	}
+	var files []string
+	for _, name := range []string{"first", "last", "again"} {
+		path := filepath.Join(dir, name+".jsonl")
+		if err := writeRows(path, rows[name], io.Discard); err != nil {
+			return nil, fmt.Errorf("experiment: %w", err)
+		}
+		files = append(files, path)
+	}
+	return files, nil
 }
 
 // ExitCode is the exit code of the cell's process whose end is the error.

@@ -74,10 +74,7 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 			}
 			row = append(row, fmt.Sprint(x.Best.Trainable), show(really, 2), fmt.Sprintf("%g", x.Best.Recipe.LearningRate), plusMinus(e, 4), gain)
 			for k, task := range l.Tasks {
-				a := x.OverSeeds(func(r Result) float64 { return r.Accuracy(task.Name).Mean })
-				if a.N == 1 {
-					a.StandardError = x.Runs[0].Accuracy(task.Name).StandardError
-				}
+				a := x.Accuracy(task.Name)
 				row = append(row, percentOf(a))
 				c := &accuracy[k]
 				c.Name, c.X, c.Y, c.Error = m, append(c.X, really), append(c.Y, 100*a.Mean), append(c.Error, 100*a.StandardError)
@@ -120,6 +117,6 @@ func (l *Lab) plateauAnswer(method string, of []Tuned, gains []Estimate) string 
 	if worst < 0 {
 		text += fmt.Sprintf("; one loses %.4f", -worst)
 	}
-	l.note(Signature{PlateauKind, "", text})
+	l.note(Signature{Kind: PlateauKind, Text: text})
 	return strings.TrimSpace(text) + "."
 }

@@ -11,6 +11,8 @@ type Signature struct {
 	Kind string `json:"kind"`
 	Cell string `json:"cell,omitempty"` // the cell it was found in, or "" for one of the whole experiment
 	Text string `json:"text"`
+	// Method is that of the cell.
+	Method string `json:"method,omitempty"`
 }
 
 // The kinds of signatures.
@@ -85,7 +87,7 @@ func SeriesSignatures(cell string, losses, norms []float64) []Signature {
 		what := strings.TrimSuffix(s.kind, " spike")
 		for i, x := range s.xs {
 			if !finite(x) {
-				all = append(all, Signature{NotFinite, cell, fmt.Sprintf("the %s of step %d is %g", what, i+1, x)})
+				all = append(all, Signature{Kind: NotFinite, Cell: cell, Text: fmt.Sprintf("the %s of step %d is %g", what, i+1, x)})
 				break
 			}
 		}
@@ -96,7 +98,7 @@ func SeriesSignatures(cell string, losses, norms []float64) []Signature {
 					worst = i
 				}
 			}
-			all = append(all, Signature{s.kind, cell, fmt.Sprintf("%d of %d steps have a %s more than %d robust deviations above the running median; the highest is %.4g in step %d",
+			all = append(all, Signature{Kind: s.kind, Cell: cell, Text: fmt.Sprintf("%d of %d steps have a %s more than %d robust deviations above the running median; the highest is %.4g in step %d",
 				len(at), len(s.xs), what, SpikeDeviations, s.xs[worst], worst+1)})
 		}
 	}
@@ -113,7 +115,7 @@ func learning(cell string, losses []float64) []Signature {
 	if last < first {
 		return nil
 	}
-	return []Signature{{NoLearning, cell, fmt.Sprintf("the training loss has not fallen: median %.4f in the first quarter of the steps, %.4f in the last", first, last)}}
+	return []Signature{{Kind: NoLearning, Cell: cell, Text: fmt.Sprintf("the training loss has not fallen: median %.4f in the first quarter of the steps, %.4f in the last", first, last)}}
 }
 
 // MemorySignature compares the memory that training took beyond the process before it with the plan, both in MiB.
@@ -121,7 +123,7 @@ func MemorySignature(cell string, measured, plan float64) []Signature {
 	if !(measured > plan*(1+planTolerance)+planSlack) || plan <= 0 {
 		return nil
 	}
-	return []Signature{{AbovePlan, cell, fmt.Sprintf("training took %.0f MiB beyond the process before it, the plan says %.0f MiB", measured, plan)}}
+	return []Signature{{Kind: AbovePlan, Cell: cell, Text: fmt.Sprintf("training took %.0f MiB beyond the process before it, the plan says %.0f MiB", measured, plan)}}
 }
 
 // ShareSignature compares V's share of the selected blocks with what is usual. chance is V's share of all blocks.
@@ -129,30 +131,30 @@ func ShareSignature(cell string, share, chance float64) []Signature {
 	if share >= usualShareV {
 		return nil
 	}
-	return []Signature{{UnusualV, cell, fmt.Sprintf("%.1f %% of the selected blocks lie in V, the paper reports %.1f %%; a random selection would have %.1f %%",
+	return []Signature{{Kind: UnusualV, Cell: cell, Text: fmt.Sprintf("%.1f %% of the selected blocks lie in V, the paper reports %.1f %%; a random selection would have %.1f %%",
 		100*share, 100*PaperShareV, 100*chance)}}
 }
 
-// Grouped merges the signatures of a kind that cells of the same name but for rate and seed have: the first stands for all, and
-// says how many more there are.
+// Grouped merges the signatures of a kind that cells of one method have: the first stands for all, and says how many more there
+// are. Those of the whole experiment stay as they are.
 func Grouped(all []Signature) []Signature {
 	var out []Signature
-	more, at := map[[2]string]int{}, map[[2]string]int{}
+	at, more := map[[2]string]int{}, map[int]int{}
 	for _, s := range all {
-		name, _, _ := strings.Cut(s.Cell, " lr=")
-		key := [2]string{s.Kind, name}
-		if _, ok := at[key]; ok && s.Cell != "" {
-			more[key]++
+		key := [2]string{s.Kind, s.Method}
+		if first, ok := at[key]; ok && s.Method != "" {
+			more[first]++
 			continue
 		}
 		at[key] = len(out)
 		out = append(out, s)
 	}
-	for i, s := range out {
-		name, _, _ := strings.Cut(s.Cell, " lr=")
-		key := [2]string{s.Kind, name}
-		if n := more[key]; n > 0 && at[key] == i {
-			out[i].Text += fmt.Sprintf(" (and the like in %d more of its cells)", n)
+	for i := range out {
+		switch n := more[i]; {
+		case n == 1:
+			out[i].Text += " (and the like in another cell)"
+		case n > 1:
+			out[i].Text += fmt.Sprintf(" (and the like in %d more cells)", n)
 		}
 	}
 	return out

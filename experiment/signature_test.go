@@ -81,8 +81,8 @@ func TestMemoryAndShareSignatures(t *testing.T) {
 }
 
 func TestGrouped(t *testing.T) {
-	got := Grouped([]Signature{{"a", "smt lr=1 seed=1", "x"}, {"a", "smt lr=2 seed=1", "y"}, {"a", "lora lr=1 seed=1", "z"}, {"b", "", "u"}, {"b", "", "v"}})
-	if len(got) != 4 || got[0].Text != "x (and the like in 1 more of its cells)" || got[1].Text != "z" || got[3].Text != "v" {
+	got := Grouped([]Signature{{"a", "smt 1", "x", "smt"}, {"a", "smt 2", "y", "smt"}, {"a", "lora 1", "z", "lora"}, {"b", "", "u", ""}, {"b", "", "v", ""}})
+	if len(got) != 4 || got[0].Text != "x (and the like in another cell)" || got[1].Text != "z" || got[3].Text != "v" {
 		t.Errorf("%+v", got)
 	}
 }

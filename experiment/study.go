@@ -46,7 +46,7 @@ func Perform(ctx context.Context, s Study, o Options) (*Lab, *Outcome, error) {
 	}
 	defer l.Close()
 	if len(o.Seeds) == 1 && s.Seeds > 0 {
-		l.note(Signature{OneSeed, "", "how much the results vary with the seed is not known: give several, as in --seeds 1,2,3"})
+		l.note(Signature{Kind: OneSeed, Text: "how much the results vary with the seed is not known: give several, as in --seeds 1,2,3"})
 	}
 	outcome, err := s.Run(ctx, l)
 	if err != nil || o.DryRun {

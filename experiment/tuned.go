@@ -74,7 +74,7 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 			continue
 		}
 		if _, ok := beyond(t); ok && !l.DryRun {
-			l.note(Signature{EdgeOfGrid, t.Name, fmt.Sprintf("the lowest validation loss is that of the rate %g, at the edge of the grid %v: another rate may do better", t.Best.Recipe.LearningRate, t.Rates)})
+			l.note(Signature{Kind: EdgeOfGrid, Cell: t.Name, Text: fmt.Sprintf("the lowest validation loss is that of the rate %g, at the edge of the grid %v: another rate may do better", t.Best.Recipe.LearningRate, t.Rates)})
 		}
 		for _, seed := range l.Seeds {
 			cells = append(cells, l.tuneCell(t.Contender, t.Best.Recipe.LearningRate, seed))
@@ -134,6 +134,15 @@ func (t Tuned) OverSeeds(of func(Result) float64) Estimate {
 		}
 	}
 	return NewEstimate(xs)
+}
+
+// Accuracy is the mean accuracy on a task over the runs; the standard error is that over seeds, or with one seed that over rows.
+func (t Tuned) Accuracy(task string) Estimate {
+	e := t.OverSeeds(func(r Result) float64 { return r.Accuracy(task).Mean })
+	if e.N == 1 {
+		return t.Runs[0].Accuracy(task)
+	}
+	return e
 }
 
 // TestLoss is the mean test loss over the runs. Its standard error is the larger one of that over seeds and that over rows: the

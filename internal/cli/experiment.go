@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -112,6 +113,9 @@ func runExperiment(cmd *cobra.Command, s experiment.Study, f experimentFlags, lo
 	o.Runner = experiment.Subprocess(command...)
 	l, outcome, err := experiment.Perform(cmd.Context(), s, o)
 	if err != nil {
+		if errors.Is(err, recipe.ErrInterrupted) {
+			w.Note("interrupted: the same command goes on from here")
+		}
 		return cellCode(err)
 	}
 	if f.dryRun {
@@ -224,9 +228,12 @@ func demoExperiment(s experiment.Study, dir string, load func(string) (config.Re
 		return r, err
 	}
 	r.ModelNameOrPath, r.Dataset, r.OutputDir = files.Model, []string{files.Train}, dir
-	o.Demo = true
-	o.FillDemo(files)
-	return r, nil
+	o.FillDemo(s, files)
+	if s.OwnRows {
+		r.ValSize = 0 // each task has fewer rows
+		r.Dataset, err = experiment.DemoTasks(filepath.Join(dir, "demo"))
+	}
+	return r, err
 }
 
 // commandLine is the command as it was given.
@@ -334,9 +341,12 @@ func (w *experimentWatch) Cell(done, cells int, r experiment.Result, left time.D
 		return
 	}
 	text := fmt.Sprintf("[%d/%d] %s: ", done, cells, r.Name)
-	if r.Status == experiment.Done {
+	switch {
+	case r.Status == experiment.Done && r.Method == experiment.Base:
+		text += fmt.Sprintf("test loss %.4f ± %.4f", loss.Mean, loss.StandardError)
+	case r.Status == experiment.Done:
 		text += fmt.Sprintf("test loss %.4f ± %.4f, %.1f s, %.0f MiB", loss.Mean, loss.StandardError, r.TrainSeconds, r.PeakRSS)
-	} else {
+	default:
 		text += r.Status + ": " + r.Error
 	}
 	if left > 0 {
