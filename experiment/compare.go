@@ -145,7 +145,7 @@ func (l *Lab) rateSection(tuned []Tuned) report.Section {
 			chosen = fmt.Sprintf("%g", m.Best.Recipe.LearningRate)
 		}
 		curves = append(curves, c)
-		t.Rows = append(t.Rows, []string{m.Name, strings.Join(tried, "    "), chosen})
+		t.Rows = append(t.Rows, []string{m.Name, strings.Join(tried, ",  "), chosen})
 	}
 	s.Tables = append(s.Tables, t)
 	l.figure(&s, "rates.png", "Validation loss by learning rate, ± one standard error over rows.", func(path string) error {

@@ -43,7 +43,6 @@ func mark(i int) (color.RGBA, draw.GlyphDrawer) {
 // out.
 func Lines(path string, a Axes, curves []Curve) error {
 	p := newChart(a.Title, a.X, a.Y)
-	p.Legend.Top, p.Legend.Padding = true, vg.Points(3)
 	p.X.Padding, p.Y.Padding = vg.Points(6), vg.Points(4)
 	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(false), roundTicks(false)
 	if a.LogX {
@@ -105,7 +104,15 @@ func Lines(path string, a Axes, curves []Curve) error {
 	if !drawn {
 		return fmt.Errorf("report: %s: no curve has a finite point", path)
 	}
-	p.Legend.XOffs, p.Legend.YOffs = vg.Points(-8), vg.Points(-6)
+	var drawnPoints []plotter.XYs
+	for _, c := range curves {
+		var points plotter.XYs
+		for j := range c.X {
+			points = append(points, plotter.XY{X: a.place(c.X[j]), Y: c.Y[j]})
+		}
+		drawnPoints = append(drawnPoints, points)
+	}
+	placeLegend(p, drawnPoints)
 	return save(p, path, 7.6*vg.Inch, 4*vg.Inch)
 }
 
@@ -147,5 +154,42 @@ func logTicks(series []Series) plot.TickerFunc {
 			}
 		}
 		return ticks
+	}
+}
+
+// placeLegend puts the legend into the corner where the fewest points lie; of equals, the first of upper right, upper left, lower
+// right, lower left.
+func placeLegend(p *plot.Plot, curves []plotter.XYs) {
+	// width and height are the part of the chart that a legend may take.
+	const width, height = 0.3, 0.35
+	best := -1
+	for _, corner := range []struct{ top, left bool }{{true, false}, {true, true}, {false, false}, {false, true}} {
+		n := 0
+		for _, points := range curves {
+			for i, q := range points {
+				x, y := (q.X-p.X.Min)/(p.X.Max-p.X.Min), (q.Y-p.Y.Min)/(p.Y.Max-p.Y.Min)
+				if i > 0 { // a line to the point passes through the corner, too
+					before := points[i-1]
+					mx, my := ((q.X+before.X)/2-p.X.Min)/(p.X.Max-p.X.Min), ((q.Y+before.Y)/2-p.Y.Min)/(p.Y.Max-p.Y.Min)
+					if (mx < width) == corner.left && (mx > 1-width) != corner.left && (my > 1-height) == corner.top && (my < height) != corner.top {
+						n++
+					}
+				}
+				if (x < width) == corner.left && (x > 1-width) != corner.left && (y > 1-height) == corner.top && (y < height) != corner.top {
+					n += 2
+				}
+			}
+		}
+		if best < 0 || n < best {
+			best = n
+			p.Legend.Top, p.Legend.Left = corner.top, corner.left
+		}
+	}
+	p.Legend.Padding, p.Legend.XOffs, p.Legend.YOffs = vg.Points(3), vg.Points(-8), vg.Points(-6)
+	if p.Legend.Left {
+		p.Legend.XOffs = vg.Points(8)
+	}
+	if !p.Legend.Top {
+		p.Legend.YOffs = vg.Points(8)
 	}
 }

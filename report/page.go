@@ -1,9 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"image/png"
 	"io"
 	"os"
 	"path/filepath"
@@ -52,12 +54,17 @@ type Figure struct{ File, Caption string }
 
 // Write writes the page to path. The figures' files are read from figures.
 func (p Page) Write(path, figures string) error {
-	inline := func(f Figure) (template.URL, error) {
+	inline := func(f Figure) (inlined, error) {
 		picture, err := os.ReadFile(filepath.Join(figures, f.File))
 		if err != nil {
-			return "", fmt.Errorf("report: figure: %w", err)
+			return inlined{}, fmt.Errorf("report: figure: %w", err)
 		}
-		return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(picture)), nil
+		size, err := png.DecodeConfig(bytes.NewReader(picture))
+		if err != nil {
+			return inlined{}, fmt.Errorf("report: figure %s: %w", f.File, err)
+		}
+		// A picture has twice the dots of a screen.
+		return inlined{template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(picture)), size.Width / 2}, nil
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"inline": inline,
@@ -71,6 +78,12 @@ func (p Page) Write(path, figures string) error {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
+}
+
+// inlined is a picture within the page.
+type inlined struct {
+	URL   template.URL
+	Width int
 }
 
 const pageText = `<!DOCTYPE html>
@@ -96,13 +109,13 @@ ul.answers li { margin: 4px 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: 5px 8px; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; }
+th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; white-space: normal; line-height: 1.25; }
 th.number, td.number { text-align: right; }
 tr.strong td { background: #eef6fb; font-weight: 600; }
 tbody tr:hover td { background: #f7f9fb; }
 .note { color: var(--soft); font-size: 0.86rem; margin: 8px 0 0; }
 figure { margin: 20px 0 6px; text-align: center; }
-figure img { max-width: 100%; height: auto; width: 820px; }
+figure img { max-width: 100%; height: auto; }
 figcaption { color: var(--soft); font-size: 0.88rem; margin-top: 4px; }
 .warnings { background: var(--warn); border-color: var(--warnline); }
 .warnings li { margin: 4px 0; }
@@ -124,7 +137,7 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 {{range .Tables}}{{$table := .}}{{if .Title}}<h3>{{.Title}}</h3>{{end}}<div class="scroll"><table><thead><tr>{{range $i, $h := .Header}}<th{{if number $i}} class="number"{{end}}>{{$h}}</th>{{end}}</tr></thead>
 <tbody>{{range $r, $row := .Rows}}<tr{{if strong $table $r}} class="strong"{{end}}>{{range $i, $c := $row}}<td{{if number $i}} class="number"{{end}}>{{$c}}</td>{{end}}</tr>
 {{end}}</tbody></table></div>{{if .Note}}<p class="note">{{.Note}}</p>{{end}}
-{{end}}{{range .Figures}}<figure><img src="{{inline .}}" alt="{{.Caption}}"><figcaption>{{.Caption}}</figcaption></figure>
+{{end}}{{range .Figures}}<figure>{{$picture := inline .}}<img src="{{$picture.URL}}" width="{{$picture.Width}}" alt="{{.Caption}}"><figcaption>{{.Caption}}</figcaption></figure>
 {{end}}</section>
 {{end}}<section><h2>Method</h2>{{range .Method}}<p>{{.}}</p>{{end}}</section>
 <section><h2>Model, data, machine</h2><dl>{{range .Facts}}<dt>{{.Name}}</dt><dd>{{.Value}}</dd>{{end}}</dl>
