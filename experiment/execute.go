@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,7 +207,8 @@ func (r *Result) readSteps(path string) error {
 	if err != nil {
 		return fmt.Errorf("experiment: %w", err)
 	}
-	var steps, warmup, speed []float64
+	var steps, warmup, speed, tokens []float64
+	fastest, fastestWarmup := math.Inf(1), math.Inf(1) // seconds per token
 	for line := range bytes.Lines(text) {
 		var s recipe.Step
 		if err := json.Unmarshal(line, &s); err != nil {
@@ -219,18 +221,24 @@ func (r *Result) readSteps(path string) error {
 		r.PeakRSS = max(r.PeakRSS, s.PeakRSS)
 		if s.Stage == "warm-up" {
 			warmup = append(warmup, s.Seconds)
+			fastestWarmup = min(fastestWarmup, s.Seconds/float64(s.Tokens))
 			r.WarmupSeconds += s.Seconds
 			continue
 		}
-		steps, speed = append(steps, s.Seconds), append(speed, s.TokensPerSec)
+		steps, speed, tokens = append(steps, s.Seconds), append(speed, s.TokensPerSec), append(tokens, float64(s.Tokens))
+		fastest = min(fastest, s.Seconds/float64(s.Tokens))
 		r.Losses, r.Norms = append(r.Losses, s.Loss), append(r.Norms, s.GradNorm)
 	}
 	r.Steps, r.WarmupSteps = len(steps), len(warmup)
 	if len(steps) > 0 {
-		r.StepSeconds, r.TokensPerSec = Median(steps), Median(speed)
+		r.StepSeconds, r.TokensPerSec, r.StepTokens = Median(steps), Median(speed), Median(tokens)
+		r.FastestStep = fastest * r.StepTokens
 	}
 	if len(warmup) > 0 {
 		r.WarmupStep = Median(warmup)
+		if len(steps) > 0 {
+			r.FastestWarmup = fastestWarmup * r.StepTokens
+		}
 	}
 	return nil
 }

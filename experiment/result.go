@@ -44,7 +44,10 @@ type Result struct {
 	TrainSeconds   float64 `json:"train_seconds"` // all steps, warm-up included
 	StepSeconds    float64 `json:"step_seconds"`  // median of the steps that train
 	WarmupStep     float64 `json:"warmup_step_seconds,omitempty"`
-	TokensPerSec   float64 `json:"tokens_per_second"` // median of the steps that train
+	TokensPerSec   float64 `json:"tokens_per_second"`                     // median of the steps that train
+	FastestStep    float64 `json:"fastest_step_seconds"`                  // the least time per token of a step that trains, times the median of its tokens
+	FastestWarmup  float64 `json:"fastest_warmup_step_seconds,omitempty"` // the same of the warm-up
+	StepTokens     float64 `json:"step_tokens"`                           // median
 	MeasureSeconds float64 `json:"measure_seconds"`
 	StartRSS       float64 `json:"start_rss_mib"` // of the process, before anything is loaded
 	PeakRSS        float64 `json:"peak_rss_mib"`  // at the last step, before anything is written
