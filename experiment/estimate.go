@@ -21,7 +21,8 @@ type TimeEstimate struct {
 // estimateTokens bounds the sequence of the step that is measured.
 const estimateTokens = 512
 
-// Estimate measures one step of SMT on the lab's model and adds up the operations of all cells at this rate.
+// Estimate measures one step of SMT on the lab's model and adds up the operations of all cells at this rate, as if every sequence
+// of every batch were full.
 func (l *Lab) Estimate() (*TimeEstimate, error) {
 	r := l.Recipe
 	dev, err := recipe.NewDevice(r.Device, r.Threads)
@@ -59,7 +60,7 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 			if steps == 0 {
 				steps = c.NumTrainEpochs * float64(l.Split.TrainRows) / float64(c.PerDeviceTrainBatchSize*c.GradientAccumulationSteps)
 			}
-			if cell.Recipe.FinetuningType == "smt" && cell.Blocks == nil {
+			if c.FinetuningType == "smt" && cell.Blocks == nil && !sparse.Score(c.BlockScore).DataFree() {
 				warmup := float64(c.WarmupFullSteps)
 				if warmup == 0 {
 					warmup = float64(sparse.WarmupSteps(int(steps)))

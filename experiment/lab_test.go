@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -244,6 +245,53 @@ func TestCrash(t *testing.T) {
 	o.Watcher = w
 	if l, _, err = Perform(context.Background(), Compare, o); err != nil || l.Failures() != 0 || len(w.cells) != 1 {
 		t.Errorf("started again, it ran %v, %d failed (%v)", w.cells, l.Failures(), err)
+	}
+}
+
+// TestParentDies closes both ends of a cell's process, as the system does when the parent is killed: the cell saves its state.
+func TestParentDies(t *testing.T) {
+	o := tiny(t, 5000)
+	l, err := NewLab(context.Background(), o, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := filepath.Join(o.Dir, "cells", "one")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeJSON(filepath.Join(dir, cellFile), l.Cell("one", config.LoRA, func() config.Recipe {
+		r, err := l.RecipeOf(config.LoRA, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}())); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "cell", dir)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil { // a step is done
+		t.Fatal(err)
+	}
+	out.Close()
+	in.Close()
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("exit %d, expected %d", code, exitInterrupted)
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, runDir, "checkpoints", "checkpoint-*")); len(found) != 1 {
+		t.Errorf("checkpoints %v, expected one", found)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"smt/recipe"
 )
@@ -88,8 +90,10 @@ func Subprocess(command ...string) Runner {
 	}
 }
 
-// Serve is the other side of [Subprocess]: it executes the cell in dir, writes its steps to out, and stops when in ends.
+// Serve is the other side of [Subprocess]: it executes the cell in dir, writes its steps to out, and stops when in ends. A
+// parent that has died reads no steps any more; that must not end this process before it has saved its state.
 func Serve(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
