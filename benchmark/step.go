@@ -154,12 +154,21 @@ func (r *StepResult) quantize(dec *model.Decoder, in *model.Input, o StepOptions
 	return dec.SetPrecision(o.Precision, channels)
 }
 
+// Shape is the architecture of S, M or L, or nil.
+func Shape(name string) *model.Config {
+	c, ok := shapes[name]
+	if !ok {
+		return nil
+	}
+	c.NormEps, c.Rope = 1e-6, model.Rope{Type: "default", Theta: 10000}
+	c.MaxPosition, c.Windows = 2048, make([]int, c.Layers)
+	return &c
+}
+
 // weights opens a model directory, or makes random weights for S, M or L.
 func weights(name string) (*model.Config, model.Source, func() error, error) {
-	if c, ok := shapes[name]; ok {
-		c.NormEps, c.Rope = 1e-6, model.Rope{Type: "default", Theta: 10000}
-		c.MaxPosition, c.Windows = 2048, make([]int, c.Layers)
-		return &c, model.NewRandom(&c, 1, model.DefaultDeviation), func() error { return nil }, nil
+	if c := Shape(name); c != nil {
+		return c, model.NewRandom(c, 1, model.DefaultDeviation), func() error { return nil }, nil
 	}
 	base, err := model.Open(name)
 	if err != nil {

@@ -176,6 +176,35 @@ func (l *layout) fill(row *Row, v *value) (field, problem string) {
 			row.Answer = answer.text
 		}
 	}
+	if l.format == FormatInstruction && l.response == optional {
+		return measured(row, v)
+	}
+	return "", ""
+}
+
+// measured copies the fields that evaluation alone reads.
+func measured(row *Row, v *value) (field, problem string) {
+	for _, t := range []struct {
+		name string
+		to   *string
+	}{{"task", &row.Task}, {"test_setup_code", &row.Setup}} {
+		if *t.to, problem = text(v, t.name, optional); problem != "" {
+			return t.name, problem
+		}
+	}
+	tests, ok := v.field("test_list")
+	if !ok || tests.kind == kindNull {
+		return "", ""
+	}
+	if tests.kind != kindList {
+		return "test_list", "expected a list of strings, got " + tests.kind.String()
+	}
+	for i := range tests.list {
+		if tests.list[i].kind != kindString {
+			return fmt.Sprintf("test_list[%d]", i), "expected string, got " + tests.list[i].kind.String()
+		}
+		row.Tests = append(row.Tests, tests.list[i].text)
+	}
 	return "", ""
 }
 

@@ -298,8 +298,10 @@ func TestBadRowsAreAllFound(t *testing.T) {
 
 func TestReadEvaluation(t *testing.T) {
 	for content, want := range map[string]Row{
-		`{"instruction":"i","output":"","answer":"4"}`:     {Format: FormatInstruction, Instruction: "i", Answer: "4"},
-		`{"instruction":"i"}`:                              {Format: FormatInstruction, Instruction: "i"},
+		`{"instruction":"i","output":"","answer":"4"}`: {Format: FormatInstruction, Instruction: "i", Answer: "4"},
+		`{"instruction":"i"}`:                          {Format: FormatInstruction, Instruction: "i"},
+		`{"instruction":"i","task":"t","test_list":["assert a","b"],"test_setup_code":"import m"}`: {Format: FormatInstruction,
+			Instruction: "i", Task: "t", Tests: []string{"assert a", "b"}, Setup: "import m"},
 		`{"prompt":"p","completion":null}`:                 {Format: FormatCompletion, Prompt: "p"},
 		`{"messages":[{"role":"user","content":"u"}]}`:     {Format: FormatChat, Messages: []Message{{RoleUser, "u"}}},
 		`{"conversations":[{"from":"human","value":"u"}]}`: {Format: FormatChat, Messages: []Message{{RoleUser, "u"}}},
@@ -312,6 +314,23 @@ func TestReadEvaluation(t *testing.T) {
 		}
 		if diff := cmp.Diff([]Row{want}, rows); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// The fields that evaluation alone reads are checked there, and are nobody's business in training.
+func TestEvaluationFields(t *testing.T) {
+	for content, want := range map[string]string{
+		`{"instruction":"i","output":"o","task":3}`:               `field "task": expected string, got number`,
+		`{"instruction":"i","output":"o","test_list":"assert a"}`: `field "test_list": expected a list of strings, got string`,
+		`{"instruction":"i","output":"o","test_list":["a",1]}`:    `field "test_list[1]": expected string, got number`,
+	} {
+		path := write(t, "a.jsonl", content)
+		if _, err := Load([]string{path}, ReadOptions{Evaluation: true}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, expected %q in it", content, err, want)
+		}
+		if rows, err := Load([]string{path}, ReadOptions{}); err != nil || rows[0].Task != "" || rows[0].Tests != nil {
+			t.Errorf("%s: in training %+v, %v", content, rows, err)
 		}
 	}
 }

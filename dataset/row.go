@@ -54,6 +54,13 @@ type Row struct {
 
 	// Answer is the field "answer", which evaluation scores against. It is never part of the training text.
 	Answer string
+
+	// What evaluation alone reads ([ReadOptions].Evaluation) of rows of the format instruction: the part of a collection
+	// that a row belongs to (field "task"), and the statements that a program must pass (fields "test_setup_code" and
+	// "test_list", as in MBPP).
+	Task  string
+	Setup string
+	Tests []string
 }
 
 // RowError is something wrong with one row.

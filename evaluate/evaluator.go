@@ -1,8 +1,11 @@
 package evaluate
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"smt/dataset"
 	"smt/generate"
@@ -11,8 +14,8 @@ import (
 
 // A Tokenizer is what evaluation needs of package tokenizer.
 type Tokenizer interface {
+	dataset.Tokenizer
 	Decode(ids []int32, skipSpecial bool) string
-	EncodeOffsets(text string, addSpecial bool, ids []int32, offsets []dataset.Span) ([]int32, []dataset.Span)
 }
 
 // An Evaluator runs tasks on a model.
@@ -21,9 +24,13 @@ type Tokenizer interface {
 type Evaluator struct {
 	Decoder   *model.Decoder
 	Tokenizer Tokenizer
-	// Template writes the prompts and responses of the likelihood protocol; nil means alpaca. A tuned model should be
-	// asked as it was taught. The other protocols have their own prompts.
+	// Template writes the prompts and responses of the likelihood and greedy protocols and of the response loss; nil means
+	// alpaca. A tuned model should be asked as it was taught. The other protocols have their own prompts.
 	Template *dataset.Template
+	// MaxNewTokens is the most tokens that the greedy protocol generates; 0 means 256. The other protocols have their own.
+	MaxNewTokens int
+	// Sandbox runs the programs that the model writes; nil refuses tasks that need it.
+	Sandbox *Sandbox
 	// Records is the path of a JSON Lines file with one [Record] for each row, written as rows are finished; "" means
 	// none. A file that an interrupted run of the same task, protocol, template, model and rows has left is gone on with.
 	Records string
@@ -33,65 +40,127 @@ type Evaluator struct {
 	Progress func(done, total int)
 }
 
-// Run evaluates rows on a task. All rows are checked before the first is computed.
-func (e *Evaluator) Run(task Task, protocol string, rows []dataset.Row) (result Result, err error) {
-	if err := checkProtocol(protocol, task); err != nil {
-		return Result{}, err
+// Run is Evaluate for callers who want neither to interrupt it nor the records.
+func (e *Evaluator) Run(task Task, protocol string, rows []dataset.Row) (Result, error) {
+	result, _, err := e.Evaluate(context.Background(), task, protocol, rows)
+	return result, err
+}
+
+// Evaluate evaluates rows on a task and returns a record for each of them, in their order. All rows are checked before the
+// first is computed. When ctx ends, it stops after the rows that are being computed, with an error that wraps ctx.Err();
+// the file of records then holds what is finished.
+func (e *Evaluator) Evaluate(ctx context.Context, task Task, protocol string, rows []dataset.Row) (result Result, all []Record, err error) {
+	if err := e.check(task, protocol, rows); err != nil {
+		return Result{}, nil, err
 	}
+	template, err := e.template(protocol)
+	if err != nil {
+		return Result{}, nil, err
+	}
+	limit := 0
+	if protocol != Likelihood {
+		limit = decoding(protocol, task, e.MaxNewTokens).MaxNewTokens
+	}
+	all, err = e.record(recordHeader{task.Name, task.kind.String(), protocol, template.Name(), e.Model, limit, len(rows), hashRows(rows)},
+		func(file *records) error {
+			if protocol == Likelihood {
+				return e.runLikelihood(ctx, template, task, rows, file)
+			}
+			return e.runGeneration(ctx, template, task, protocol, rows, file)
+		})
+	if err != nil {
+		return Result{}, nil, err
+	}
+	return newResult(task, protocol, all), all, nil
+}
+
+// check refuses what cannot be evaluated.
+func (e *Evaluator) check(task Task, protocol string, rows []dataset.Row) error {
+	if err := CheckProtocol(protocol, task); err != nil {
+		return err
+	}
+	if task.RunsCode() && e.Sandbox == nil {
+		return ErrCodeExecution
+	}
+	return CheckRows(task, rows)
+}
+
+// CheckRows refuses rows whose answers a task cannot judge.
+func CheckRows(task Task, rows []dataset.Row) error {
 	if len(rows) == 0 {
-		return Result{}, errors.New("evaluate: no rows")
+		return errors.New("evaluate: no rows")
 	}
 	for i := range rows {
-		if err := task.checkAnswer(rows[i].Answer); err != nil {
-			return Result{}, rowError(&rows[i], i, err)
+		if err := task.check(&rows[i]); err != nil {
+			return rowError(&rows[i], i, err)
 		}
 	}
-	template := e.Template
-	if protocol != Likelihood {
-		template, err = promptTemplate(protocol)
-	} else if template == nil {
-		template, err = dataset.NewTemplate(dataset.TemplateAlpaca, dataset.FormatInstruction, dataset.TemplateOptions{})
+	return nil
+}
+
+// template returns what writes the texts of a protocol.
+func (e *Evaluator) template(protocol string) (*dataset.Template, error) {
+	switch {
+	case protocol == LLMAdapters || protocol == SMT:
+		return promptTemplate(protocol)
+	case e.Template != nil:
+		return e.Template, nil
 	}
+	return dataset.NewTemplate(dataset.TemplateAlpaca, dataset.FormatInstruction, dataset.TemplateOptions{})
+}
+
+// record opens the file of records, lets compute fill in what it lacks, and returns all records.
+func (e *Evaluator) record(header recordHeader, compute func(file *records) error) (all []Record, err error) {
+	file, err := openRecords(e.Records, header)
 	if err != nil {
-		return Result{}, err
-	}
-	file, err := openRecords(e.Records, newHeader(task, protocol, template.Name(), e.Model, rows))
-	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.close()) }()
-	if protocol == Likelihood {
-		err = e.runLikelihood(template, task, rows, file)
-	} else {
-		err = e.runGeneration(template, task, protocol, rows, file)
+	e.progress(file)
+	if file.left > 0 {
+		if err := compute(file); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return Result{}, err
-	}
-	return newResult(task.Name, protocol, file.correct, len(rows)), nil
+	return file.rows, nil
 }
 
 // progress reports the rows that are finished.
-func (e *Evaluator) progress(file *records, total int) {
-	if e.Progress != nil {
-		e.Progress(len(file.done), total)
+func (e *Evaluator) progress(file *records) {
+	if done := len(file.rows) - file.left; e.Progress != nil && done > 0 {
+		e.Progress(done, len(file.rows))
 	}
 }
 
-func (e *Evaluator) runLikelihood(template *dataset.Template, task Task, rows []dataset.Row, file *records) error {
+// interrupted is the error of a context that has ended.
+func interrupted(ctx context.Context, file *records) error {
+	if ctx.Err() == nil || file.left == 0 {
+		return nil
+	}
+	hint := ""
+	if file.file != nil {
+		hint = "; the same command goes on with " + file.path
+	}
+	return fmt.Errorf("evaluate: stopped after %d of %d rows%s: %w", len(file.rows)-file.left, len(file.rows), hint, context.Cause(ctx))
+}
+
+func (e *Evaluator) runLikelihood(ctx context.Context, template *dataset.Template, task Task, rows []dataset.Row, file *records) error {
 	var questions []*question
 	for i := range rows {
-		if file.done[i] {
-			continue
-		}
 		q, err := e.newQuestion(template, task, &rows[i], i)
 		if err != nil {
 			return err
 		}
 		questions = append(questions, q)
 	}
-	return e.compare(questions, func(pass []*question) error {
+	wanted := func(pass []*question) bool {
+		return slices.ContainsFunc(pass, func(q *question) bool { return !file.done[q.row] })
+	}
+	return e.compare(questions, wanted, func(pass []*question) error {
 		for _, q := range pass {
+			if file.done[q.row] {
+				continue
+			}
 			scores := q.scores()
 			best := 0
 			for o, s := range scores {
@@ -99,18 +168,18 @@ func (e *Evaluator) runLikelihood(template *dataset.Template, task Task, rows []
 					best = o
 				}
 			}
-			answer := rows[q.row].Answer
-			if err := file.add(Record{Row: q.row, Prompt: q.text, Output: q.options[best], Extracted: q.options[best],
-				Answer: answer, Correct: q.options[best] == answer, Options: q.options, Scores: scores}); err != nil {
+			record := Record{Row: q.row, Prompt: q.text, Output: q.options[best], Extracted: q.options[best],
+				Answer: rows[q.row].Answer, Options: q.options, Scores: scores}
+			if err := file.add(record.judged(record.Extracted == record.Answer)); err != nil {
 				return err
 			}
 		}
-		e.progress(file, len(rows))
-		return nil
+		e.progress(file)
+		return interrupted(ctx, file)
 	})
 }
 
-func (e *Evaluator) runGeneration(template *dataset.Template, task Task, protocol string, rows []dataset.Row, file *records) error {
+func (e *Evaluator) runGeneration(ctx context.Context, template *dataset.Template, task Task, protocol string, rows []dataset.Row, file *records) error {
 	var places []int
 	var texts []string
 	var prompts [][]int32
@@ -124,17 +193,36 @@ func (e *Evaluator) runGeneration(template *dataset.Template, task Task, protoco
 		}
 		places, texts, prompts = append(places, i), append(texts, text.Content), append(prompts, e.encodePrompt(text))
 	}
-	return generate.Each(e.Decoder, prompts, decoding(protocol, task), func(i int, tokens []int32) error {
+	return generate.Each(e.Decoder, prompts, decoding(protocol, task, e.MaxNewTokens), func(i int, tokens []int32) error {
 		whole := append(prompts[i][:len(prompts[i]):len(prompts[i])], tokens...)
 		output := scored(protocol, task, e.Tokenizer.Decode(prompts[i], true), e.Tokenizer.Decode(whole, true))
-		extracted, answer := task.Extract(output), rows[places[i]].Answer
-		if err := file.add(Record{Row: places[i], Prompt: texts[i], Output: output, Extracted: extracted, Answer: answer,
-			Correct: task.Correct(extracted, answer)}); err != nil {
+		record, err := e.judge(ctx, task, &rows[places[i]], Record{Row: places[i], Prompt: texts[i], Output: output})
+		if err != nil {
 			return err
 		}
-		e.progress(file, len(rows))
-		return nil
+		if err := file.add(record); err != nil {
+			return err
+		}
+		e.progress(file)
+		return interrupted(ctx, file)
 	})
+}
+
+// judge fills in a record whose output is there.
+func (e *Evaluator) judge(ctx context.Context, task Task, row *dataset.Row, r Record) (Record, error) {
+	r.Answer, r.Extracted = row.Answer, task.extract(r.Output, row)
+	switch task.kind {
+	case translation:
+		r.Correct, r.Value = r.Extracted == strings.TrimSpace(r.Answer), ChrF([]string{r.Extracted}, []string{r.Answer})
+		return r, nil
+	case code:
+		problem, err := e.Sandbox.Run(ctx, r.Extracted, row.Setup, row.Tests)
+		r.Problem = problem
+		return r.judged(problem == ""), err
+	case choice, label:
+		return r.judged(r.Extracted != "" && r.Extracted == r.Answer), nil
+	}
+	return r.judged(task.Correct(r.Extracted, r.Answer)), nil
 }
 
 // encodePrompt tokenizes a prompt. What a tokenizer adds behind the text, an end-of-sequence token, is left off: the

@@ -60,7 +60,7 @@ func TestLikelihood(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			records := readRecords(t, e.Records)
+			records := loadRecords(t, e.Records)
 			if len(records) != len(c.rows) || result.Total != len(c.rows) {
 				t.Fatalf("%d records, total %d, expected %d", len(records), result.Total, len(c.rows))
 			}
@@ -114,7 +114,7 @@ func wholePass(t *testing.T, e *Evaluator, prompt, response string) float64 {
 	return -loss / float64(len(tail))
 }
 
-func readRecords(t *testing.T, path string) []Record {
+func loadRecords(t *testing.T, path string) []Record {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			records := readRecords(t, e.Records)
+			records := loadRecords(t, e.Records)
 			whole, err := os.ReadFile(e.Records)
 			if err != nil {
 				t.Fatal(err)
@@ -173,11 +173,16 @@ func TestResume(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%d lines left: %v", n, err)
 				}
-				if got != want || !slices.EqualFunc(readRecords(t, e.Records), records, closeRecords) {
+				// Questions share their passes as before, so that even the last bits of their scores are the same.
+				same := reflect.DeepEqual(loadRecords(t, e.Records), records)
+				if c.protocol != Likelihood {
+					same = slices.EqualFunc(loadRecords(t, e.Records), records, closeRecords)
+				}
+				if got != want || !same {
 					t.Errorf("%d lines left: %+v, expected %+v", n, got, want)
 				}
-				if n > 1 && n < len(lines) && first >= 0 && first < n {
-					t.Errorf("%d lines left: the first progress is %d", n, first)
+				if n > 1 && n < len(lines) && first != n-1 {
+					t.Errorf("%d lines left: the first progress is %d, expected the %d rows that are there", n, first, n-1)
 				}
 			}
 		})
@@ -251,7 +256,7 @@ func TestGeneration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		records := readRecords(t, e.Records)
+		records := loadRecords(t, e.Records)
 		if len(records) != 2 || result.Total != 2 || result.Task != "gsm8k" || result.Protocol != protocol {
 			t.Fatalf("%+v, %d records", result, len(records))
 		}
@@ -293,11 +298,11 @@ func TestRunErrors(t *testing.T) {
 }
 
 func TestResult(t *testing.T) {
-	r := newResult("boolq", SMT, 3, 4)
+	r := accuracy("boolq", SMT, 3, 4)
 	if r.Accuracy != 0.75 || math.Abs(r.StandardError-0.25) > 1e-12 {
 		t.Errorf("%+v", r)
 	}
-	if r := newResult("boolq", SMT, 1, 1); r.Accuracy != 1 || r.StandardError != 0 {
+	if r := accuracy("boolq", SMT, 1, 1); r.Accuracy != 1 || r.StandardError != 0 {
 		t.Errorf("%+v", r)
 	}
 	raw, _ := json.Marshal(r)

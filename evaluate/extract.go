@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"smt/dataset"
 )
 
 // A number as the scripts of LLM-Adapters find it. Their \d means any Unicode decimal digit, so does this.
@@ -22,7 +25,9 @@ const tolerance = 0.001
 func (t Task) Extract(text string) string {
 	switch t.kind {
 	case choice:
-		return t.pattern.FindString(text)
+		if t.pattern != nil {
+			return t.pattern.FindString(text)
+		}
 	case letter:
 		if i := strings.IndexAny(text, "ABCDE"); i >= 0 {
 			return text[i : i+1]
@@ -34,6 +39,64 @@ func (t Task) Extract(text string) string {
 	}
 	return ""
 }
+
+// extract is Extract for any task: where the options are a row's own, it is the one whose whole words come first in the
+// text, in any case, and of two that begin at the same place the longer.
+func (t Task) extract(text string, row *dataset.Row) string {
+	switch {
+	case t.kind == translation:
+		return strings.TrimSpace(text)
+	case t.kind == code:
+		return program(text)
+	case t.pattern != nil || !t.HasOptions():
+		return t.Extract(text)
+	}
+	options, err := t.options(row)
+	if err != nil {
+		return "" // the row was checked before
+	}
+	return firstOption(text, options)
+}
+
+// firstOption returns the option that comes first in text as whole words, the longest if several begin there.
+func firstOption(text string, options []string) string {
+	at, found := len(text), ""
+	for _, o := range options {
+		i := indexWords(text, o)
+		if i >= 0 && (i < at || i == at && len(o) > len(found)) {
+			at, found = i, o
+		}
+	}
+	return found
+}
+
+// indexWords is the place of words in text in any case, with no letter or digit directly before or behind where the words
+// begin or end with one themselves; -1 if there is none.
+func indexWords(text, words string) int {
+	if words == "" {
+		return -1
+	}
+	expression := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(words))
+	first, _ := utf8.DecodeRuneInString(words)
+	last, _ := utf8.DecodeLastRuneInString(words)
+	for start := 0; start < len(text); {
+		m := expression.FindStringIndex(text[start:])
+		if m == nil {
+			return -1
+		}
+		from, to := start+m[0], start+m[1]
+		before, _ := utf8.DecodeLastRuneInString(text[:from])
+		behind, _ := utf8.DecodeRuneInString(text[to:])
+		if !(inWord(first) && inWord(before)) && !(inWord(last) && inWord(behind)) {
+			return from
+		}
+		_, size := utf8.DecodeRuneInString(text[from:])
+		start = from + size
+	}
+	return -1
+}
+
+func inWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
 // Correct compares an extracted answer with the row's: numbers as such, within 0.001, everything else as text.
 func (t Task) Correct(extracted, answer string) bool {

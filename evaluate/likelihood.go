@@ -14,6 +14,9 @@ import (
 // maxPassRows bounds how many rows one pass of the likelihood protocol takes, for short rows.
 const maxPassRows = 64
 
+// passCacheBytes bounds the memory of a pass's cache, at 4 bytes per element, where a pass has more than one row.
+const passCacheBytes = 512 << 20
+
 // A question is a row whose options are to be compared. The options' sequences share their first tokens (the prompt and
 // most of the response), which are computed once; of the rest, the last token of each is only predicted.
 type question struct {
@@ -29,7 +32,7 @@ type question struct {
 
 // newQuestion writes a row once with each option as its response and tokenizes it, prompt and response together.
 func (e *Evaluator) newQuestion(template *dataset.Template, task Task, row *dataset.Row, index int) (*question, error) {
-	options, err := task.Options(row.Instruction)
+	options, err := task.options(row)
 	if err != nil {
 		return nil, rowError(row, index, err)
 	}
@@ -44,7 +47,7 @@ func (e *Evaluator) newQuestion(template *dataset.Template, task Task, row *data
 	q.text = prompt.Content
 	for _, option := range options {
 		filled := *row
-		filled.Output = "the correct answer is " + option
+		filled.Output = task.response + option
 		text, err := template.Render(&filled)
 		if err != nil {
 			return nil, err
@@ -118,36 +121,81 @@ func (q *question) scores() []float64 {
 	return means
 }
 
-// compare computes the likelihoods of all questions, longest first, and calls done with each pass's.
-func (e *Evaluator) compare(questions []*question, done func(pass []*question) error) error {
-	slices.SortStableFunc(questions, func(a, b *question) int { return cmp.Compare(b.length(), a.length()) })
+// compare computes the likelihoods of all questions, longest first, and calls done with each pass's. Passes in which
+// nothing is wanted are left out. Which questions share a pass depends on nothing but the questions, so that a run which
+// was interrupted has the same bits as one that was not.
+func (e *Evaluator) compare(questions []*question, wanted func(pass []*question) bool, done func(pass []*question) error) error {
 	if len(questions) == 0 {
 		return nil
 	}
-	tokens := max(batchTokens, questions[0].length())
-	e.Decoder.Prepare(model.Limits{Tokens: tokens, Supervised: tokens, Positions: questions[0].length()})
-	p := pass{decoder: e.Decoder}
-	for len(questions) > 0 {
-		n, total := 0, 0
-		for n < min(len(questions), maxPassRows) && total+questions[n].length() <= tokens {
-			total += questions[n].length()
-			n++
+	slices.SortStableFunc(questions, func(a, b *question) int { return cmp.Compare(b.length(), a.length()) })
+	prefix := commonPrefix(questions)
+	plan := planPasses(e.Decoder.Config, questions, len(prefix))
+	limits := model.Limits{Tokens: len(prefix), Supervised: 1, Positions: questions[0].length()}
+	for _, pass := range plan {
+		tokens, targets := 0, 0
+		for _, q := range pass {
+			tokens += q.length() - len(prefix)
+			targets += q.length() - q.scoredFrom + 1
 		}
-		if err := p.run(questions[:n]); err != nil {
+		limits.Tokens, limits.Supervised = max(limits.Tokens, tokens), max(limits.Supervised, targets)
+	}
+	e.Decoder.Prepare(limits)
+	p := pass{decoder: e.Decoder, prefix: prefix}
+	for _, questions := range plan {
+		if !wanted(questions) {
+			continue
+		}
+		if err := p.run(questions); err != nil {
 			return err
 		}
-		if err := done(questions[:n]); err != nil {
+		if err := done(questions); err != nil {
 			return err
 		}
-		questions = questions[n:]
 	}
 	return nil
 }
 
+// commonPrefix is what the shared tokens of all questions begin with: the words of the template and of the task. At least
+// one shared token of each question lies behind it, and all tokens whose logits are wanted do.
+func commonPrefix(questions []*question) []int32 {
+	if len(questions) < 2 {
+		return nil
+	}
+	prefix := questions[0].shared
+	for _, q := range questions {
+		n := 0
+		for n < min(len(prefix), q.scoredFrom-1) && prefix[n] == q.shared[n] {
+			n++
+		}
+		prefix = prefix[:n]
+	}
+	return prefix
+}
+
+// planPasses cuts the questions, longest first, into passes of at most batchTokens tokens behind the common prefix and
+// maxPassRows questions, as the memory of the cache allows.
+func planPasses(c *model.Config, questions []*question, prefix int) [][]*question {
+	var plan [][]*question
+	for len(questions) > 0 {
+		longest := questions[0].length()
+		rows := min(len(questions), maxPassRows, passCacheBytes/(2*4*c.Layers*c.KVHeads*c.HeadDim*longest))
+		n, total := 0, 0
+		for n < max(rows, 1) && (n == 0 || total+questions[n].length()-prefix <= batchTokens) {
+			total += questions[n].length() - prefix
+			n++
+		}
+		plan, questions = append(plan, questions[:n]), questions[n:]
+	}
+	return plan
+}
+
 // A pass computes some questions together: their shared tokens in one step, and then the tails of the first options, of
-// the second, and so on, each continuing the cached tokens. Most tails are one token, which needs no step.
+// the second, and so on, each continuing the cached tokens. Most tails are one token, which needs no step. The prefix that
+// all questions have in common is computed once and copied.
 type pass struct {
 	decoder *model.Decoder
+	prefix  []int32
 	cache   *model.Cache
 	input   model.Input
 	slots   []int
@@ -162,22 +210,56 @@ type wanted struct {
 	tokens   []int32
 }
 
+// room makes sure that the cache has a slot for each question, with the prefix in it. The longest questions come first, so
+// a cache is never too short, but later passes hold more questions.
+func (p *pass) room(questions []*question) error {
+	length := questions[0].length()
+	if p.cache == nil || p.cache.Slots < len(questions) {
+		p.cache = nil
+		p.cache = p.decoder.NewCache(min(len(questions)+len(questions)/2, maxPassRows), length)
+		if len(p.prefix) > 0 {
+			if err := p.fillPrefix(); err != nil {
+				return err
+			}
+		}
+	}
+	for s := range p.cache.Used {
+		p.cache.Used[s] = len(p.prefix)
+	}
+	return nil
+}
+
+// fillPrefix computes the prefix in the first slot and copies it to the others.
+func (p *pass) fillPrefix() error {
+	p.begin()
+	p.slots, p.rows = append(p.slots, 0), append(p.rows, p.prefix)
+	if err := p.cache.Extend(&p.input, p.slots, p.rows); err != nil {
+		return err
+	}
+	if err := p.decoder.Logits(&p.input, p.cache, func(int, []float64) {}); err != nil {
+		return err
+	}
+	for s := 1; s < p.cache.Slots; s++ {
+		p.cache.Copy(p.decoder.Device, s, 0)
+	}
+	return nil
+}
+
 func (p *pass) run(questions []*question) error {
-	if length := questions[0].length(); p.cache == nil || p.cache.Slots < len(questions) || p.cache.Length < length {
-		p.cache = p.decoder.NewCache(len(questions), length)
+	if err := p.room(questions); err != nil {
+		return err
 	}
 	p.begin()
 	for s, q := range questions {
-		p.cache.Clear(s)
-		p.slots, p.rows = append(p.slots, s), append(p.rows, q.shared)
+		p.slots, p.rows = append(p.slots, s), append(p.rows, q.shared[len(p.prefix):])
 	}
 	if err := p.extend(); err != nil {
 		return err
 	}
 	start := 0
 	for _, q := range questions {
-		p.wantShared(q, start)
-		start += len(q.shared)
+		p.wantShared(q, start-len(p.prefix))
+		start += len(q.shared) - len(p.prefix)
 	}
 	if err := p.logits(); err != nil {
 		return err
@@ -230,7 +312,7 @@ func (p *pass) extend() error {
 }
 
 // wantShared asks for the supervised ones among the shared tokens, which count for all options, and for each option's
-// first token after them. start is the place of the shared tokens in the input.
+// first token after them. start is the place that the first shared token has in the input, or would have without a prefix.
 func (p *pass) wantShared(q *question, start int) {
 	var all, ending []int
 	var first []int32

@@ -36,6 +36,9 @@ type bytesTokenizer struct{}
 
 const bosID, eosID, wordID, firstByte = 1, 2, 3, 4
 
+// eosText is the text of the end-of-sequence token.
+const eosText = "\x00"
+
 func (bytesTokenizer) EncodeOffsets(text string, addSpecial bool, ids []int32, offsets []dataset.Span) ([]int32, []dataset.Span) {
 	if addSpecial {
 		ids, offsets = append(ids, bosID), append(offsets, dataset.Span{Start: -1, End: -1})
@@ -43,6 +46,9 @@ func (bytesTokenizer) EncodeOffsets(text string, addSpecial bool, ids []int32, o
 	const word = "correct"
 	for i := 0; i < len(text); {
 		id, n := firstByte+int32(text[i]), 1
+		if text[i] == eosText[0] {
+			id = eosID
+		}
 		if len(text)-i >= len(word) && text[i:i+len(word)] == word {
 			id, n = wordID, len(word)
 		}
@@ -54,6 +60,9 @@ func (bytesTokenizer) EncodeOffsets(text string, addSpecial bool, ids []int32, o
 	}
 	return ids, offsets
 }
+
+func (bytesTokenizer) BOS() (int32, bool) { return bosID, true }
+func (bytesTokenizer) EOS() (int32, bool) { return eosID, true }
 
 func (bytesTokenizer) Decode(ids []int32, skipSpecial bool) string {
 	var text []byte

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,25 +23,46 @@ const (
 	// SMT is that of the SMT reference code: its prompt, 4 beams, repetition penalty 1.1, at most 256 new tokens; the
 	// continuation is lower-cased. That code has no arithmetic; here AQuA keeps its capitals, being letters.
 	SMT = "smt"
+	// Greedy asks a model as it was taught: the prompt is that of the evaluator's template, and the most likely token is
+	// taken until the model ends. It is the default where there is nothing to compare by likelihood and no published script.
+	Greedy = "greedy"
 )
 
 // ProtocolNames lists the protocols.
-func ProtocolNames() []string { return []string{Likelihood, LLMAdapters, SMT} }
+func ProtocolNames() []string { return []string{Likelihood, LLMAdapters, SMT, Greedy} }
 
-func checkProtocol(name string, task Task) error {
+// DefaultProtocol is the protocol of a task unless one is named: likelihood where there are options, llm_adapters for
+// numbers and letters, and greedy for translation and code.
+func DefaultProtocol(task Task) string {
+	switch {
+	case task.HasOptions():
+		return Likelihood
+	case task.Translates() || task.RunsCode():
+		return Greedy
+	}
+	return LLMAdapters
+}
+
+// CheckProtocol refuses a protocol that does not exist, or that cannot judge the task.
+func CheckProtocol(name string, task Task) error {
 	if !slices.Contains(ProtocolNames(), name) {
 		return fmt.Errorf("evaluate: protocol %q: expected one of %s", name, strings.Join(ProtocolNames(), ", "))
 	}
 	if name == Likelihood && !task.HasOptions() {
-		return fmt.Errorf("evaluate: task %s has no options to compare by likelihood; use the protocol %s or %s", task.Name,
-			LLMAdapters, SMT)
+		return fmt.Errorf("evaluate: task %s has no options to compare by likelihood; use the protocol %s, %s or %s", task.Name,
+			LLMAdapters, SMT, Greedy)
 	}
 	return nil
 }
 
-// decoding returns how a protocol generates.
-func decoding(protocol string, task Task) generate.Options {
+// greedyTokens is how many tokens the greedy protocol generates at most unless the evaluator says otherwise.
+const greedyTokens = 256
+
+// decoding returns how a protocol generates. limit is the number of new tokens of the greedy protocol; 0 means 256.
+func decoding(protocol string, task Task, limit int) generate.Options {
 	switch {
+	case protocol == Greedy:
+		return generate.Options{MaxNewTokens: cmp.Or(limit, greedyTokens)}
 	case protocol == SMT:
 		return generate.Options{Beams: 4, MaxNewTokens: 256, RepetitionPenalty: 1.1}
 	case task.kind == choice:
@@ -61,9 +83,9 @@ func promptTemplate(protocol string) (*dataset.Template, error) {
 // scored cuts out of the decoded text of prompt and continuation what a protocol looks for the answer in. prompt is the
 // decoded text of the prompt alone.
 func scored(protocol string, task Task, prompt, text string) string {
-	if protocol == SMT {
+	if protocol == SMT || protocol == Greedy {
 		text = text[min(len(prompt), len(text)):]
-		if task.kind != letter {
+		if protocol == SMT && (task.HasOptions() || task.kind == number) {
 			text = strings.ToLower(text)
 		}
 		return text

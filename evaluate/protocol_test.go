@@ -42,11 +42,18 @@ func TestDecoding(t *testing.T) {
 	}{
 		{LLMAdapters, "boolq", 32, 0}, {LLMAdapters, "gsm8k", 256, 0}, {LLMAdapters, "AQuA", 256, 0},
 		{SMT, "boolq", 256, 1.1}, {SMT, "gsm8k", 256, 1.1},
+		{SMT, "mbpp", 256, 1.1},
 	} {
-		o := decoding(c.protocol, mustFind(t, c.task))
+		o := decoding(c.protocol, mustFind(t, c.task), 7)
 		if o.Beams != 4 || o.MaxNewTokens != c.tokens || o.RepetitionPenalty != c.penalty || o.Temperature != 0 {
 			t.Errorf("%s, %s: %+v", c.protocol, c.task, o)
 		}
+	}
+	if o := decoding(Greedy, mustFind(t, "multi30k"), 7); o.Beams > 1 || o.MaxNewTokens != 7 || o.Temperature != 0 || o.RepetitionPenalty != 0 {
+		t.Errorf("greedy: %+v", o)
+	}
+	if o := decoding(Greedy, mustFind(t, "multi30k"), 0); o.MaxNewTokens != 256 {
+		t.Errorf("greedy without a limit: %+v", o)
 	}
 }
 
@@ -61,6 +68,10 @@ func TestScored(t *testing.T) {
 		{SMT, "boolq", "Q true ### Response:\n", "Q true ### Response:\nFalse, NOT true\n", "false, not true\n"},
 		{SMT, "AQuA", "Q", "Q the answer is B", " the answer is B"},
 		{SMT, "boolq", "longer than", "text", ""},
+		{SMT, "gsm8k", "Q", "Q Is 5.", " is 5."},
+		{SMT, "multi30k", "Q", "Q Ein Mann", " Ein Mann"},
+		{SMT, "mbpp", "Q", "Q class A: pass", " class A: pass"},
+		{Greedy, "boolq", "Q\n", "Q\nFalse", "False"},
 	} {
 		if got := scored(c.protocol, mustFind(t, c.task), c.prompt, c.text); got != c.want {
 			t.Errorf("%s: %q gives %q, expected %q", c.protocol, c.text, got, c.want)

@@ -16,42 +16,74 @@ import (
 
 // A Record is what became of one row: a line of the file of records.
 type Record struct {
-	Row       int       `json:"row"` // counted from 0
-	Prompt    string    `json:"prompt"`
-	Output    string    `json:"output"` // the text that the answer was looked for in
-	Extracted string    `json:"extracted"`
-	Answer    string    `json:"answer"`
-	Correct   bool      `json:"correct"`
-	Options   []string  `json:"options,omitempty"` // likelihood only: what was compared,
-	Scores    []float64 `json:"scores,omitempty"`  // and the mean log-probability of each
+	Row       int    `json:"row"` // counted from 0
+	Prompt    string `json:"prompt"`
+	Output    string `json:"output"` // the text that the answer was looked for in
+	Extracted string `json:"extracted"`
+	Answer    string `json:"answer"`
+	Correct   bool   `json:"correct"`
+	// Value is the row's own measure: 1 or 0 for right and wrong, the chrF of a translated sentence, or the loss per
+	// supervised token in nats.
+	Value float64 `json:"value"`
+	// Likelihood only: what was compared, and the mean log-probability of each.
+	Options []string  `json:"options,omitempty"`
+	Scores  []float64 `json:"scores,omitempty"`
+	// Loss only: the sum over the row's supervised tokens in nats, and their number.
+	Loss   float64 `json:"loss,omitempty"`
+	Tokens int     `json:"supervised_tokens,omitempty"`
+	// Problem says why a program failed.
+	Problem string `json:"problem,omitempty"`
+}
+
+// judged sets what follows from a record being right or wrong.
+func (r Record) judged(correct bool) Record {
+	if r.Correct = correct; correct {
+		r.Value = 1
+	}
+	return r
 }
 
 // A recordHeader is the first line of the file. A file is only gone on with if all of it agrees.
 type recordHeader struct {
 	Task     string `json:"task"`
+	Kind     string `json:"kind"`
 	Protocol string `json:"protocol"`
 	Template string `json:"template"`
 	Model    string `json:"model"`
+	Limit    int    `json:"limit"` // of new tokens, or of the tokens of a row
 	Rows     int    `json:"rows"`
-	Data     string `json:"data_sha256"` // of instructions, inputs and answers
+	Data     string `json:"data_sha256"` // of all that the rows hold
 }
 
-func newHeader(task Task, protocol, template, model string, rows []dataset.Row) recordHeader {
+// lossKind is the kind of a header whose records hold losses.
+const lossKind = "loss"
+
+func hashRows(rows []dataset.Row) string {
 	hash := sha256.New()
-	for _, r := range rows {
-		for _, field := range []string{r.Instruction, r.Input, r.Answer} {
+	write := func(fields ...string) {
+		fmt.Fprintf(hash, "%d\n", len(fields))
+		for _, field := range fields {
 			fmt.Fprintf(hash, "%d\n%s", len(field), field)
 		}
 	}
-	return recordHeader{task.Name, protocol, template, model, len(rows), hex.EncodeToString(hash.Sum(nil))}
+	for i := range rows {
+		r := &rows[i]
+		write(string(r.Format), r.Instruction, r.Input, r.Output, r.Prompt, r.Completion, r.Text, r.Answer, r.Task, r.Setup)
+		write(r.Tests...)
+		for _, m := range r.Messages {
+			write(string(m.Role), m.Content)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// records is the file of records, open for more. Without a path it only counts.
+// records holds the records of a run, and the file of them, open for more, if there is a path.
 type records struct {
-	path    string
-	file    *os.File
-	done    map[int]bool
-	correct int
+	path string
+	file *os.File
+	rows []Record
+	done []bool
+	left int
 }
 
 // maxRecordLine bounds the memory that a damaged file can take.
@@ -59,7 +91,7 @@ const maxRecordLine = 16 << 20
 
 // openRecords begins a file, or reads what an earlier run has left in it.
 func openRecords(path string, header recordHeader) (*records, error) {
-	r := &records{path: path, done: map[int]bool{}}
+	r := &records{path: path, rows: make([]Record, header.Rows), done: make([]bool, header.Rows), left: header.Rows}
 	if path == "" {
 		return r, nil
 	}
@@ -76,9 +108,14 @@ func openRecords(path string, header recordHeader) (*records, error) {
 
 // resume makes the file ready for more. A last line that was cut short is taken off.
 func (r *records) resume(header recordHeader) error {
-	end, err := r.read(header)
+	end, err := readRecords(r.file, r.path, func(got recordHeader) error {
+		if got != header {
+			return fmt.Errorf("the records are of another run: %+v, expected %+v", got, header)
+		}
+		return nil
+	}, r.keep)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; remove the file to begin anew, or name another", err)
 	}
 	if err := r.file.Truncate(end); err != nil {
 		return fmt.Errorf("evaluate: records: %w", err)
@@ -92,24 +129,23 @@ func (r *records) resume(header recordHeader) error {
 	return nil
 }
 
-// read takes in all whole lines and returns where they end.
-func (r *records) read(header recordHeader) (end int64, err error) {
-	in := bufio.NewReader(r.file)
+// readRecords hands the header and the records of all whole lines to two functions, and returns where the lines end.
+func readRecords(file io.Reader, path string, head func(recordHeader) error, each func(Record) error) (end int64, err error) {
+	in := bufio.NewReader(file)
 	for number := 1; ; number++ {
 		line, err := readLine(in)
 		if err == io.EOF {
 			return end, nil
 		}
-		if err != nil {
-			return 0, fmt.Errorf("evaluate: %s:%d: %w", r.path, number, err)
+		if err == nil {
+			if number == 1 {
+				err = decodeLine(line, head)
+			} else {
+				err = decodeLine(line, each)
+			}
 		}
-		if number == 1 {
-			err = checkHeader(line, header)
-		} else {
-			err = r.take(line, header.Rows)
-		}
 		if err != nil {
-			return 0, fmt.Errorf("evaluate: %s:%d: %w; remove the file to begin anew, or name another", r.path, number, err)
+			return 0, fmt.Errorf("evaluate: %s:%d: %w", path, number, err)
 		}
 		end += int64(len(line)) + 1
 	}
@@ -133,58 +169,36 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func checkHeader(line []byte, want recordHeader) error {
-	var got recordHeader
-	if err := strictJSON(line, &got); err != nil {
-		return err
-	}
-	if got != want {
-		return fmt.Errorf("the records are of another run: %+v, expected %+v", got, want)
-	}
-	return nil
-}
-
-func (r *records) take(line []byte, rows int) error {
-	var record Record
-	if err := strictJSON(line, &record); err != nil {
-		return err
-	}
-	if record.Row < 0 || record.Row >= rows || r.done[record.Row] {
-		return fmt.Errorf("row %d: expected each of 0 to %d once", record.Row, rows-1)
-	}
-	r.count(record)
-	return nil
-}
-
-// strictJSON decodes one object without fields that v does not know.
-func strictJSON(line []byte, v any) error {
+// decodeLine decodes one object without fields that T does not know, and hands it on.
+func decodeLine[T any](line []byte, to func(T) error) error {
+	var v T
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if err := d.Decode(&v); err != nil {
 		return fmt.Errorf("not a record: %w", err)
 	}
+	if d.More() {
+		return errors.New("not a record: something follows the object")
+	}
+	return to(v)
+}
+
+// keep takes in the record of a row that has none yet.
+func (r *records) keep(record Record) error {
+	if record.Row < 0 || record.Row >= len(r.rows) || r.done[record.Row] {
+		return fmt.Errorf("row %d: expected each of 0 to %d once", record.Row, len(r.rows)-1)
+	}
+	r.rows[record.Row], r.done[record.Row] = record, true
+	r.left--
 	return nil
 }
 
-func (r *records) count(record Record) {
-	r.done[record.Row] = true
-	if record.Correct {
-		r.correct++
+// add keeps a record and puts it into the file.
+func (r *records) add(record Record) error {
+	if err := r.keep(record); err != nil || r.file == nil {
+		return err
 	}
-}
-
-// add counts records and puts them into the file.
-func (r *records) add(batch ...Record) error {
-	for _, record := range batch {
-		r.count(record)
-		if r.file == nil {
-			continue
-		}
-		if err := r.write(record); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.write(record)
 }
 
 func (r *records) write(v any) error {

@@ -14,16 +14,25 @@ import (
 	"smt/internal/memory"
 	"smt/optimizer"
 	"smt/report"
+	"smt/sparse"
 )
 
 // Train runs a recipe and returns what came of it. When ctx ends, the run saves its state after the step at hand and
 // returns ErrInterrupted.
 func Train(ctx context.Context, r config.Recipe, reporter Reporter) (*Summary, error) {
+	return TrainBlocks(ctx, r, nil, reporter)
+}
+
+// TrainBlocks is Train with the blocks already chosen: a recipe of SMT then has no warm-up. Without a selection it is Train.
+func TrainBlocks(ctx context.Context, r config.Recipe, selection *sparse.Selection, reporter Reporter) (*Summary, error) {
 	s, err := open(ctx, r, reporter)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
+	if selection != nil && s.state.Selection == nil {
+		s.state.Selection = newSelectionFile(selection)
+	}
 	switch r.FinetuningType {
 	case config.SMT:
 		err = s.smt(ctx)

@@ -69,7 +69,8 @@ func roundTicks(whole bool) plot.TickerFunc {
 		}
 		digits := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 		var ticks []plot.Tick
-		for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
+		// Adding 0 makes 0 of -0, which would get a sign.
+		for i := math.Ceil(low/step-1e-9) + 0; i*step <= high+1e-9*step; i++ {
 			ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, 'f', digits, 64)})
 		}
 		return ticks

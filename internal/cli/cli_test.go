@@ -173,7 +173,7 @@ func TestParityAsJSON(t *testing.T) {
 
 // TestEveryCommandHasHelp asks each command for an example and its exit codes.
 func TestEveryCommandHasHelp(t *testing.T) {
-	for _, cmd := range [][]string{{"train"}, {"merge"}, {"info"}, {"eval"}, {"generate"}, {"plan"}, {"data", "check"}, {"data", "show"}, {"tokens"}, {"parity"}, {"bench", "step"}} {
+	for _, cmd := range [][]string{{"train"}, {"merge"}, {"info"}, {"eval"}, {"generate"}, {"plan"}, {"data", "check"}, {"data", "show"}, {"tokens"}, {"parity"}, {"bench", "step"}, {"compare"}, {"study"}, {"study", "warmup"}} {
 		code, out, _ := run(t, append(cmd, "--help")...)
 		if code != ExitOK || !strings.Contains(out, "EXAMPLES") || !strings.Contains(out, "EXIT STATUS") || !strings.Contains(out, "smt "+cmd[0]) {
 			t.Errorf("smt %s --help (exit %d):\n%s", strings.Join(cmd, " "), code, out)

@@ -3,17 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"smt/export"
 	"smt/hub"
-	"smt/lowrank"
-	"smt/model"
 	"smt/recipe"
-	"smt/sparse"
-	"smt/tokenizer"
 )
 
 // modelOptions are the flags of commands that use a model as it is.
@@ -35,14 +29,7 @@ func (o *modelOptions) bind(cmd *cobra.Command) {
 }
 
 // loaded is a model ready to compute, with its adapter if it has one.
-type loaded struct {
-	Base      *model.Base
-	Decoder   *model.Decoder
-	Tokenizer *tokenizer.Tokenizer
-}
-
-// Close unmaps the weights.
-func (l *loaded) Close() error { return l.Base.Close() }
+type loaded = recipe.Trained
 
 // openModel opens a model directory or hub name, and puts an adapter on it.
 func openModel(ctx context.Context, o modelOptions, w *watch) (*loaded, error) {
@@ -57,53 +44,5 @@ func openModel(ctx context.Context, o modelOptions, w *watch) (*loaded, error) {
 	if err != nil {
 		return nil, &ExitError{ExitUsage, err}
 	}
-	l := &loaded{}
-	if l.Tokenizer, err = tokenizer.Load(dir); err != nil {
-		return nil, err
-	}
-	if l.Base, err = model.Open(dir); err != nil {
-		return nil, err
-	}
-	if l.Decoder, err = model.New(dev, l.Base); err == nil && o.Adapter != "" {
-		err = l.attach(o.Adapter)
-	}
-	if err != nil {
-		l.Base.Close()
-		return nil, err
-	}
-	return l, nil
-}
-
-// attach puts an adapter of either kind on the decoder.
-func (l *loaded) attach(dir string) error {
-	kind, err := export.Kind(dir)
-	if err != nil {
-		return err
-	}
-	dec := l.Decoder
-	if kind == export.KindLoRA {
-		a, err := export.ReadLowRank(dir)
-		if err != nil {
-			return err
-		}
-		_, err = lowrank.Attach(dec.Device, dec, a, false)
-		return err
-	}
-	a, err := export.ReadAdapter(dir)
-	if err != nil {
-		return err
-	}
-	if err := a.CheckBase(l.Base.Files); err != nil {
-		return fmt.Errorf("%w (%s)", err, filepath.Clean(dir))
-	}
-	g, err := sparse.Attach(dec.Device, a, sparse.Targets(dec.Linears(), model.Modules), func(m sparse.Matrix) (sparse.Base, error) {
-		return dec.Linear(m.Name).Base, nil
-	})
-	if err != nil {
-		return err
-	}
-	for i, m := range g.Selected {
-		*dec.Linear(m.Name).Linear = g.Linears[i]
-	}
-	return nil
+	return recipe.OpenTrained(dev, dir, "", o.Adapter)
 }

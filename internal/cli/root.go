@@ -48,7 +48,7 @@ Without a model and data, "smt train" shows all of it on a tiny model that the p
 		SilenceUsage:  true,
 		Version:       version(),
 	}
-	root.AddCommand(newTrain(), newMerge(), newInfo(), newEval(), newGenerate(), newPlan(), newData(), newTokens(), newParity(), newBench())
+	root.AddCommand(newTrain(), newMerge(), newInfo(), newEval(), newGenerate(), newPlan(), newData(), newTokens(), newParity(), newBench(), newCompare(), newStudy(), newCell())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	return root

@@ -29,6 +29,9 @@ func (w *watch) Step(s recipe.Step) {
 	w.Reporter.Step(w.last)
 }
 
+// Rows shows how many rows of a phase are finished.
+func (w *watch) Rows(done int) { w.Reporter.Step(progress.StepInfo{Step: done}) }
+
 // Validation shows a validation loss with the step before it.
 func (w *watch) Validation(v recipe.Validation) {
 	w.Note("validation after step %d: loss %.4f%s", v.Step, v.Loss, map[bool]string{true: " (the lowest so far)"}[v.Best])

@@ -1,10 +1,15 @@
 package evaluate
 
 import (
+	"context"
+	"errors"
 	"math"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
+	"smt/dataset"
 	"smt/model"
 )
 
@@ -79,4 +84,77 @@ func TestPerplexityErrors(t *testing.T) {
 			t.Errorf("error %v, expected %q in it", err, c.want)
 		}
 	}
+}
+
+// answered gives rows responses of different lengths.
+func answered(rows []dataset.Row) []dataset.Row {
+	for i := range rows {
+		rows[i].Output = strings.Repeat("yes ", 1+i%3) + rows[i].Answer
+	}
+	return rows
+}
+
+// TestResponseLoss checks records and mean against passes over single rows, and goes on after an interruption with the same
+// bits.
+func TestResponseLoss(t *testing.T) {
+	e := newEvaluator(t, "llama")
+	rows := answered(questionRows(9))
+	rows[4].Instruction = strings.Repeat("long ", 100) // its response is cut off
+	want, records, err := e.ResponseLoss(t.Context(), rows, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != 9 || records[4].Tokens != 0 || records[4].Loss != 0 {
+		t.Fatalf("records %+v", records)
+	}
+	sum, tokens := 0.0, 0
+	for i, r := range records {
+		if r.Row != i {
+			t.Fatalf("record %d is of row %d", i, r.Row)
+		}
+		sum, tokens = sum+r.Loss, tokens+r.Tokens
+		if i == 4 {
+			continue
+		}
+		text, err := mustTemplate(t).Prompt(&rows[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The end of the sequence, which the tokenizer adds, is part of the response.
+		if loss := wholePass(t, e, text.Content, rows[i].Output+eosText); math.Abs(r.Value+loss) > 1e-9 {
+			t.Errorf("row %d: %g, expected %g", i, r.Value, -loss)
+		}
+	}
+	if math.Abs(want.Mean-sum/float64(tokens)) > 1e-12 || want.Tokens != tokens || want.Rows != 9 || want.StandardError <= 0 {
+		t.Errorf("%+v", want)
+	}
+
+	path := filepath.Join(t.TempDir(), "records")
+	e.Records = path
+	ctx, cancel := context.WithCancel(t.Context())
+	e.Progress = func(done, total int) {
+		if done > 1 {
+			cancel()
+		}
+	}
+	if _, _, err := e.ResponseLoss(ctx, rows, 300); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "of 9 rows; the same command goes on with "+path) {
+		t.Errorf("interrupted: error %v", err)
+	}
+	e.Progress = nil
+	got, again, err := e.ResponseLoss(t.Context(), rows, 300)
+	if err != nil || got != want || !reflect.DeepEqual(again, records) {
+		t.Errorf("after an interruption: %+v, %v; expected %+v", got, err, want)
+	}
+	if _, _, err := e.ResponseLoss(t.Context(), rows, 200); err == nil || !strings.Contains(err.Error(), "records are of another run") {
+		t.Errorf("another length: error %v", err)
+	}
+}
+
+func mustTemplate(t *testing.T) *dataset.Template {
+	t.Helper()
+	template, err := dataset.NewTemplate("", dataset.FormatInstruction, dataset.TemplateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
 }

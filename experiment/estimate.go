@@ -1,0 +1,76 @@
+package experiment
+
+import (
+	"fmt"
+
+	"smt/benchmark"
+	"smt/model"
+	"smt/recipe"
+	"smt/sparse"
+)
+
+// A TimeEstimate is what the cells of a dry run will take.
+type TimeEstimate struct {
+	Seconds  []float64 // of each cell
+	MiB      []float64 // its peak by smt plan
+	Total    float64
+	GFLOPS   float64 // at which steps are computed here
+	Measured string  // what that was measured with
+}
+
+// estimateTokens bounds the sequence of the step that is measured.
+const estimateTokens = 512
+
+// Estimate measures one step of SMT on the lab's model and adds up the operations of all cells at this rate, as if every sequence
+// of every batch were full.
+func (l *Lab) Estimate() (*TimeEstimate, error) {
+	r := l.Recipe
+	dev, err := recipe.NewDevice(r.Device, r.Threads)
+	if err != nil {
+		return nil, err
+	}
+	length := r.MaxSeqLength
+	if length == 0 || length > l.Config.MaxPosition {
+		length = l.Config.MaxPosition
+	}
+	seq := min(length, estimateTokens)
+	step, err := benchmark.Step(dev, benchmark.StepOptions{Config: r.ModelNameOrPath, Method: "smt", Seq: seq, Batch: 1, Steps: 1, Warmup: 1, Precision: model.Precision(r.Precision)})
+	if err != nil {
+		return nil, err
+	}
+	measured := recipe.OperationsOf(l.Config, recipe.Method{Name: "smt", Targets: []string{"q_proj", "k_proj", "v_proj"}, Sequence: seq})
+	rate := (measured.Forward + measured.Backward) * float64(seq) / step.StepSeconds
+	e := &TimeEstimate{GFLOPS: rate / 1e9, Measured: fmt.Sprintf("%d tokens in %.2f s", seq, step.StepSeconds)}
+	base, err := model.Open(r.ModelNameOrPath)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	for _, cell := range l.Results {
+		c := cell.Recipe.Recipe
+		seconds, mib := 0.0, 0.0
+		if cell.Method != Base {
+			p, err := recipe.PlanOf(base, c, c.FinetuningType)
+			if err != nil {
+				return nil, err
+			}
+			mib = float64(p.Peak) / (1 << 20)
+			tokens := float64(length * c.PerDeviceTrainBatchSize * c.GradientAccumulationSteps)
+			steps := float64(c.MaxSteps)
+			if steps == 0 {
+				steps = c.NumTrainEpochs * float64(l.Split.TrainRows) / float64(c.PerDeviceTrainBatchSize*c.GradientAccumulationSteps)
+			}
+			if c.FinetuningType == "smt" && cell.Blocks == nil && !sparse.Score(c.BlockScore).DataFree() {
+				warmup := float64(c.WarmupFullSteps)
+				if warmup == 0 {
+					warmup = float64(sparse.WarmupSteps(int(steps)))
+				}
+				steps += warmup
+			}
+			seconds = steps * tokens * (p.Forward + p.Backward) / rate
+			seconds += measured.Forward * float64(l.Split.TestRows+l.Split.ValRows) * float64(length) / 2 / rate
+		}
+		e.Seconds, e.MiB, e.Total = append(e.Seconds, seconds), append(e.MiB, mib), e.Total+seconds
+	}
+	return e, nil
+}

@@ -1,0 +1,340 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"smt/config"
+	"smt/durable"
+	"smt/hub"
+	"smt/model"
+	"smt/recipe"
+)
+
+// A Watcher shows an experiment to whoever watches.
+type Watcher interface {
+	// Phase begins so many cells.
+	Phase(name string, cells int)
+	// Step tells of a step of the cell of that name, which runs; done cells are finished.
+	Step(done int, cell string, s recipe.Step)
+	// Cell tells of a finished cell. left is the time that the known cells will still take, or 0 if nobody knows.
+	Cell(done, cells int, r Result, left time.Duration)
+	// Note tells one thing worth knowing.
+	Note(format string, args ...any)
+}
+
+// Options say what an experiment runs with.
+type Options struct {
+	Name    string // compare, or the study's name
+	Dir     string
+	Command string // as it was given, for the report
+	Recipe  config.Recipe
+
+	Methods    []string
+	Rates      map[string][]float64 // learning rates to try, by method; those of "" are for all others
+	Seeds      []int64
+	Budgets    []float64 // trainable share of all parameters
+	BlockSizes []int
+	WarmupGrid []int // lengths of the warm-up
+	Sample     int   // blocks that are tuned alone
+	Tasks      []Task
+	Extend     int // how many rates the grid may grow by where the best is at its edge
+	KeepModels bool
+
+	Runner  Runner
+	Watcher Watcher
+	DryRun  bool
+}
+
+// A Lab runs cells and keeps their results.
+type Lab struct {
+	Options
+	Config  *model.Config
+	Split   Split
+	Results []Result // of all cells, in the order in which they were asked for
+	Found   []Signature
+	Skipped []string // what was left out, and why
+
+	byID    map[string]int
+	release func()
+}
+
+// NewLab makes and locks the output directory and, if split, splits the rows. A directory that holds another experiment is refused.
+func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
+	l := &Lab{Options: o, byID: map[string]int{}}
+	if err := os.MkdirAll(filepath.Join(o.Dir, "cells"), 0o777); err != nil {
+		return nil, fmt.Errorf("experiment: output_dir: %w", err)
+	}
+	release, err := durable.Lock(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l.release = release
+	if err := l.claim(); err != nil {
+		l.Close()
+		return nil, err
+	}
+	if err := l.openModel(ctx); err != nil {
+		l.Close()
+		return nil, err
+	}
+	if split {
+		if l.Split, err = SplitRows(filepath.Join(o.Dir, "data"), o.Recipe); err != nil {
+			l.Close()
+			return nil, err
+		}
+		l.Watcher.Note("%d training rows, %d validation rows (learning rates are chosen by them), %d test rows (results are reported on them): %s",
+			l.Split.TrainRows, l.Split.ValRows, l.Split.TestRows, filepath.Join(o.Dir, "data"))
+		if l.Split.Repeated > 0 {
+			l.Watcher.Note("%d training rows are left out: a held-out row says the same", l.Split.Repeated)
+		}
+		if l.Split.TestRows < 30 {
+			l.Found = append(l.Found, Signature{Kind: FewRows, Text: fmt.Sprintf("%d test rows: differences between methods will drown in the noise of single rows; set val_size", l.Split.TestRows)})
+		}
+	}
+	return l, nil
+}
+
+// openModel finds the model, downloading it once for all cells, and reads its shape.
+func (l *Lab) openModel(ctx context.Context) error {
+	dir, err := hub.Resolve(ctx, l.Recipe.ModelNameOrPath, func(file string, done, total int64) {
+		if done == total {
+			l.Watcher.Note("downloaded %s", file)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	l.Recipe.ModelNameOrPath = dir
+	l.Config, err = model.ReadConfig(filepath.Join(dir, "config.json"))
+	return err
+}
+
+// claim writes which experiment the directory belongs to.
+func (l *Lab) claim() error {
+	path := filepath.Join(l.Dir, "experiment.json")
+	var mine struct {
+		Name string `json:"experiment"`
+	}
+	switch err := readJSON(path, &mine); {
+	case errors.Is(err, fs.ErrNotExist):
+		mine.Name = l.Name
+		return writeJSON(path, mine)
+	case err != nil:
+		return err
+	case mine.Name != l.Name:
+		return fmt.Errorf("experiment: output_dir: %s holds the experiment %q, expected %q or an empty directory; give another one", l.Dir, mine.Name, l.Name)
+	}
+	return nil
+}
+
+// Close unlocks the directory.
+func (l *Lab) Close() { l.release() }
+
+// Cell makes a cell with the lab's rows and measures. The recipe is taken as it is but for what the lab decides: where rows
+// come from and results go.
+func (l *Lab) Cell(name, method string, r config.Recipe, labels ...Label) Cell {
+	r.EvalDataset, r.ValSize, r.MaxRows, r.Columns = nil, 0, 0, nil
+	r.Merge, r.OverwriteOutputDir, r.ResumeFromCheckpoint, r.LogFormat, r.OutputDir = false, false, "", "text", ""
+	return Cell{Name: name, Method: method, Labels: labels, Recipe: Recipe{r}, Measures: Measures{Tasks: l.Tasks}}.On(l.Split)
+}
+
+// On returns the cell with other rows.
+func (c Cell) On(s Split) Cell {
+	c.Recipe.Dataset = []string{s.Train}
+	if c.Recipe.EvalSteps > 0 {
+		c.Recipe.EvalDataset = []string{s.Validation}
+	}
+	c.Measures.Validation, c.Measures.Test, c.Measures.Digest = s.Validation, s.Test, s.Digest
+	return c
+}
+
+// Run brings cells to their end, in order, and returns their results. Those that are finished are only read; those that were
+// interrupted go on. A cell that fails does not end the experiment unless all others would fail with it.
+func (l *Lab) Run(ctx context.Context, phase string, cells []Cell) ([]Result, error) {
+	results, open, stored := make([]Result, len(cells)), []int{}, 0
+	for _, c := range cells {
+		if _, ok := l.byID[c.ID()]; !ok {
+			at := len(l.Results)
+			l.byID[c.ID()] = at
+			l.Results = append(l.Results, l.stored(c))
+			if l.Results[at].Status == "" {
+				open = append(open, at)
+			} else {
+				stored++
+			}
+		}
+	}
+	if stored > 0 && !l.DryRun {
+		l.Watcher.Note("%s: %d of %d cells were finished by an earlier run", phase, stored, len(cells))
+	}
+	if err := l.runAll(ctx, phase, open); err != nil {
+		return nil, err
+	}
+	for i, c := range cells {
+		results[i] = l.Results[l.byID[c.ID()]]
+		results[i].Cell = c // with this phase's name and labels
+	}
+	return results, nil
+}
+
+// stored is the finished result of a cell, or one without a status.
+func (l *Lab) stored(c Cell) Result {
+	r := Result{Cell: c, ID: c.ID(), Dir: filepath.Join(l.Dir, "cells", c.dirName())}
+	var old Result
+	if readJSON(filepath.Join(r.Dir, resultFile), &old) == nil && old.ID == r.ID && (old.Status == Done || old.Status == Diverged) {
+		old.Cell, old.Dir = c, r.Dir
+		return old
+	}
+	return r
+}
+
+// runAll runs the cells with the given places in Results.
+func (l *Lab) runAll(ctx context.Context, phase string, open []int) error {
+	if len(open) == 0 {
+		return nil
+	}
+	if l.DryRun {
+		for _, at := range open {
+			l.Results[at].Status = planned
+		}
+		return nil
+	}
+	l.Watcher.Phase(phase, len(open))
+	for n, at := range open {
+		if ctx.Err() != nil {
+			return recipe.ErrInterrupted
+		}
+		if err := l.runOne(ctx, n, &l.Results[at]); err != nil {
+			return err
+		}
+		if err := l.WriteResults(); err != nil {
+			return err
+		}
+		l.Watcher.Cell(n+1, len(open), l.Results[at], l.left(open[n+1:]))
+	}
+	return nil
+}
+
+// runOne runs a cell and fills in its result.
+func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
+	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
+		return fmt.Errorf("experiment: %w", err)
+	}
+	if err := writeJSON(filepath.Join(r.Dir, cellFile), r.Cell); err != nil {
+		return err
+	}
+	name := r.Name
+	err := l.Runner(ctx, r.Dir, func(s recipe.Step) { l.Watcher.Step(done, name, s) })
+	var ended *CellError
+	switch {
+	case err == nil:
+		cell, dir := r.Cell, r.Dir
+		if err := readJSON(filepath.Join(r.Dir, resultFile), r); err != nil {
+			return err
+		}
+		r.Cell, r.Dir = cell, dir
+		return l.tidy(r)
+	case errors.As(err, &ended) && !hopeless[ended.Code]:
+		r.Status, r.Error = Failed, ended.Message
+		r.Signatures = []Signature{{Kind: FailedCell, Cell: r.Name, Text: ended.Message}}
+		return nil
+	}
+	return err
+}
+
+// tidy removes what a finished cell no longer needs: checkpoints, and models as large as the base.
+func (l *Lab) tidy(r *Result) error {
+	names := []string{"checkpoints", "best"}
+	if !l.KeepModels {
+		names = append(names, "model")
+	}
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(r.Dir, runDir, name)); err != nil {
+			return fmt.Errorf("experiment: %w", err)
+		}
+	}
+	return nil
+}
+
+// left estimates the time for the cells with the given places from those that are done: the mean of the same method, or of
+// all methods.
+func (l *Lab) left(open []int) time.Duration {
+	sums, counts := map[string]float64{}, map[string]float64{}
+	for _, r := range l.Results {
+		if r.Status == Done {
+			for _, key := range []string{r.Method, ""} {
+				sums[key] += r.TrainSeconds + r.MeasureSeconds
+				counts[key]++
+			}
+		}
+	}
+	total := 0.0
+	for _, at := range open {
+		key := l.Results[at].Method
+		if counts[key] == 0 {
+			key = ""
+		}
+		if counts[key] > 0 {
+			total += sums[key] / counts[key]
+		}
+	}
+	return time.Duration(total * float64(time.Second))
+}
+
+// Best is the usable result with the lowest validation loss, or nil.
+func Best(results []Result) *Result {
+	var best *Result
+	for i := range results {
+		r := &results[i]
+		if r.Usable() && (best == nil || r.Validation.Loss().Mean < best.Validation.Loss().Mean) {
+			best = r
+		}
+	}
+	return best
+}
+
+// Signatures lists everything that was found, in the whole experiment and in its cells.
+func (l *Lab) Signatures() []Signature {
+	all := slices.Clone(l.Found)
+	for _, r := range l.Results {
+		for _, s := range r.Signatures {
+			s.Method = r.Method
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Failures counts the cells that failed.
+func (l *Lab) Failures() int {
+	n := 0
+	for _, r := range l.Results {
+		if r.Status == Failed {
+			n++
+		}
+	}
+	return n
+}
+
+// WithRate returns the recipe with another learning rate; WithSeed with another seed.
+func WithRate(r config.Recipe, rate float64) config.Recipe { r.LearningRate = rate; return r }
+
+// WithSeed returns the recipe with another seed.
+func WithSeed(r config.Recipe, seed int64) config.Recipe { r.Seed = seed; return r }
+
+// roundRate keeps two digits of a learning rate, so that a grid that grows has the same rates each time.
+func roundRate(rate float64) float64 {
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(rate, 'e', 1, 64), 64)
+	if err != nil {
+		return rate
+	}
+	return rounded
+}

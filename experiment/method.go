@@ -1,0 +1,189 @@
+package experiment
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"smt/config"
+	"smt/model"
+	"smt/sparse"
+)
+
+// wideModules are what the LLM-Adapters and DoRA papers put their adapters on.
+var wideModules = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
+
+// Methods that are no block score.
+const (
+	LoRAWide = "lora_qkvud" // LoRA on q, k, v, up and down projections, as in the LLM-Adapters and DoRA papers
+	DoRAWide = "dora_qkvud"
+)
+
+// Controls are block scores that look at no gradient, or at nothing of the block: SMT must beat them.
+var Controls = []string{"random", "diagonal", "magnitude", "v_only"}
+
+// CheckMethod says whether a method can be run: one of the four, or the name of a block score.
+func CheckMethod(name string) error {
+	fixed := []string{config.SMT, config.Full, config.LoRA, config.DoRA, LoRAWide, DoRAWide}
+	if slices.Contains(fixed, name) {
+		return nil
+	}
+	if _, err := sparse.ParseScore(name); err != nil {
+		return fmt.Errorf("experiment: method %q: expected one of %s, or a block_score (%s)", name, strings.Join(fixed, ", "),
+			strings.Trim(fmt.Sprint(sparse.Scores), "[]"))
+	}
+	return nil
+}
+
+// kindOf is the finetuning_type of a method.
+func kindOf(method string) string {
+	switch method {
+	case config.SMT, config.Full, config.LoRA, config.DoRA:
+		return method
+	case LoRAWide:
+		return config.LoRA
+	case DoRAWide:
+		return config.DoRA
+	}
+	return config.SMT
+}
+
+// smtBudget is how many parameters SMT trains with a recipe: blocks · b², attention and MLP together.
+func smtBudget(c *model.Config, r config.Recipe) (int, error) {
+	targets := sparse.MatricesOf(c, r.TargetModules)
+	size := r.BlockSize
+	if size == 0 {
+		size, _ = sparse.ChooseBlockSize(targets)
+	}
+	var attention, mlp []sparse.Matrix
+	for _, t := range targets {
+		if (r.MLPNumBlocks > 0 || r.MLPTrainableRatio > 0) && !model.InAttention(t.Module) {
+			mlp = append(mlp, t)
+		} else {
+			attention = append(attention, t)
+		}
+	}
+	total := 0
+	for _, g := range []struct {
+		of     []sparse.Matrix
+		budget sparse.Budget
+	}{
+		{attention, sparse.Budget{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}},
+		{mlp, sparse.Budget{NumBlocks: r.MLPNumBlocks, TrainableRatio: r.MLPTrainableRatio}},
+	} {
+		if len(g.of) == 0 {
+			continue
+		}
+		n, err := g.budget.Blocks(size, c.Params(), g.of)
+		if err != nil {
+			return 0, err
+		}
+		total += n * size * size
+	}
+	return total, nil
+}
+
+// withBudget returns the recipe with a trainable share of all parameters, whatever budget it had.
+func withBudget(r config.Recipe, share float64) config.Recipe {
+	r.TrainableRatio, r.NumBlocks, r.TargetRatio, r.MLPNumBlocks, r.MLPTrainableRatio = share, 0, 0, 0, 0
+	return r
+}
+
+// rankFor is the rank whose adapters hold as many parameters as the budget, or come nearest to it, at least 1: A and B of rank
+// r hold r (in + out) of a layer, DoRA's magnitudes out more.
+func rankFor(c *model.Config, modules []string, dora bool, budget int) (rank, trainable int) {
+	per, fixed := 0, 0
+	for _, t := range sparse.MatricesOf(c, modules) {
+		per += t.In + t.Out
+		if dora {
+			fixed += t.Out
+		}
+	}
+	rank = max(1, int(math.Round(float64(budget-fixed)/float64(max(per, 1)))))
+	return rank, rank*per + fixed
+}
+
+// RecipeOf is the lab's recipe for a method at the recipe's budget, or at a share of all parameters if share is above 0. LoRA
+// and DoRA get the rank that trains as many parameters as SMT does; a budget that this misses by more than a tenth is reported.
+func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
+	r := l.Recipe
+	if share > 0 {
+		r = withBudget(r, share)
+	}
+	r.FinetuningType = kindOf(method)
+	if !r.IsSet("adam_beta2") {
+		r.AdamBeta2 = config.AdamBeta2
+		if r.FinetuningType == config.SMT {
+			r.AdamBeta2 = config.SMTAdamBeta2
+		}
+	}
+	switch r.FinetuningType {
+	case config.SMT:
+		if method != config.SMT {
+			r.BlockScore = method
+		}
+	case config.Full:
+		r.Precision = "float32" // there are no frozen weights
+	default:
+		budget, err := smtBudget(l.Config, r)
+		if err != nil {
+			return r, err
+		}
+		if method == LoRAWide || method == DoRAWide {
+			r.TargetModules = wideModules
+		}
+		var trainable int
+		r.LoRARank, trainable = rankFor(l.Config, r.TargetModules, r.FinetuningType == config.DoRA, budget)
+		r.LoRAAlpha = 2 * float64(r.LoRARank)
+		if off := float64(trainable)/float64(budget) - 1; math.Abs(off) > 0.1 {
+			l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s of rank %d trains %d parameters, smt %d (%+.0f %%): ranks are whole numbers", method, r.LoRARank, trainable, budget, 100*off)})
+		}
+	}
+	return r, nil
+}
+
+// note keeps a signature of the whole experiment, once.
+func (l *Lab) note(s Signature) {
+	if !slices.Contains(l.Found, s) {
+		l.Found = append(l.Found, s)
+	}
+}
+
+// rates is the grid of a method: what the options say for it, for SMT if it is a variant of that, or for all; else a third of,
+// just, and three times the method's usual rate.
+func (l *Lab) rates(method string) []float64 {
+	kind := kindOf(method)
+	for _, name := range []string{method, kind, ""} {
+		if rates := l.Rates[name]; len(rates) > 0 {
+			return slices.Sorted(slices.Values(rates))
+		}
+	}
+	middle := map[string]float64{config.SMT: config.SMTLearningRate, config.Full: config.FullLearningRate, config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate}[kind]
+	if kind == config.SMT && l.Recipe.IsSet("learning_rate") {
+		middle = l.Recipe.LearningRate
+	}
+	return []float64{roundRate(middle / 3), middle, roundRate(middle * 3)}
+}
+
+// usable drops the methods that this build does not know, with a note.
+func (l *Lab) usable(methods []string) []string {
+	var known []string
+	for _, m := range methods {
+		if err := CheckMethod(m); err != nil {
+			l.skip("%s: this program has no block_score of that name", m)
+			continue
+		}
+		known = append(known, m)
+	}
+	return known
+}
+
+// skip tells what is left out, once.
+func (l *Lab) skip(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(l.Skipped, text) {
+		l.Skipped = append(l.Skipped, text)
+		l.Watcher.Note("left out: %s", text)
+	}
+}

@@ -1,0 +1,122 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"smt/config"
+	"smt/report"
+)
+
+// Plateau asks whether more parameters help, and whom.
+var Plateau = Study{
+	Name:     "plateau",
+	Question: "Does the loss go on falling as more parameters are trained, for SMT as for LoRA and DoRA?",
+	Summary:  "loss and accuracy against the trainable budget, for SMT, LoRA and DoRA",
+	Methods:  []string{config.SMT, config.LoRA, config.DoRA},
+	Seeds:    1,
+	Method: []string{
+		"Each method is run at each budget (shares of all parameters; the paper's are 0.43, 0.84, 1.7, 3.0 and 4.9 %), with a learning rate of its own at each of them, chosen by the validation rows. The gain of a budget over the one before is paired row by row on the test rows. A method has a plateau from the first budget after which no step gains more than two standard errors.",
+	},
+	Run: plateau,
+}
+
+func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
+	methods := l.usable(l.Methods)
+	var contenders []Contender
+	for _, m := range methods {
+		for _, share := range l.Budgets {
+			r, err := l.RecipeOf(m, share)
+			if err != nil {
+				return nil, err
+			}
+			percent := fmt.Sprintf("%.3g", 100*share)
+			contenders = append(contenders, Contender{Name: m + " " + percent + "%", Method: m, Recipe: r, Rates: l.rates(m),
+				Labels: []Label{{"budget_percent", percent}}})
+		}
+	}
+	tuned, err := l.Tune(ctx, contenders)
+	if err != nil || l.DryRun {
+		return nil, err
+	}
+	o := &Outcome{}
+	s := report.Section{Title: "Loss against the budget"}
+	t := report.Table{Header: []string{"method", "budget %", "trained", "really %", "learning rate", "test loss", "gain over the budget before"}}
+	for _, task := range l.Tasks {
+		t.Header = append(t.Header, task.Name+" %")
+	}
+	var losses []report.Curve
+	accuracies := make([][]report.Curve, len(l.Tasks))
+	for i, m := range methods {
+		of := tuned[i*len(l.Budgets) : (i+1)*len(l.Budgets)]
+		loss := report.Curve{Series: report.Series{Name: m}}
+		accuracy := make([]report.Curve, len(l.Tasks))
+		var gains []Estimate
+		for j, x := range of {
+			row := []string{m, x.Labels[0].Value}
+			if len(x.Runs) == 0 {
+				t.Rows = append(t.Rows, append(row, "no run came to an end"))
+				gains = append(gains, NewEstimate(nil))
+				continue
+			}
+			really, e := 100*float64(x.Best.Trainable)/float64(x.Best.Params), x.TestLoss()
+			loss.X, loss.Y, loss.Error = append(loss.X, really), append(loss.Y, e.Mean), append(loss.Error, e.StandardError)
+			gain := "-"
+			if j > 0 && len(of[j-1].Runs) > 0 {
+				d, err := x.Minus(of[j-1])
+				if err != nil {
+					return nil, err
+				}
+				gains = append(gains, Estimate{-d.Mean, d.Error(), d.Rows.N})
+				gain = fmt.Sprintf("%+.4f ± %.4f", -d.Mean, d.Error())
+			}
+			row = append(row, fmt.Sprint(x.Best.Trainable), show(really, 2), fmt.Sprintf("%g", x.Best.Recipe.LearningRate), plusMinus(e, 4), gain)
+			for k, task := range l.Tasks {
+				a := x.Accuracy(task.Name)
+				row = append(row, percentOf(a))
+				c := &accuracy[k]
+				c.Name, c.X, c.Y, c.Error = m, append(c.X, really), append(c.Y, 100*a.Mean), append(c.Error, 100*a.StandardError)
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		losses = append(losses, loss)
+		for k := range accuracy {
+			accuracies[k] = append(accuracies[k], accuracy[k])
+		}
+		o.Answers = append(o.Answers, l.plateauAnswer(m, of, gains))
+	}
+	s.Tables = append(s.Tables, t)
+	l.figure(&s, "loss.png", "Test loss by trained share of all parameters, ± one standard error.", func(path string) error {
+		return report.Lines(path, report.Axes{Title: "test loss against the budget", X: "trained parameters (% of all)", Y: "nats per response token", LogX: true}, losses)
+	})
+	for k, task := range l.Tasks {
+		l.figure(&s, fmt.Sprintf("accuracy-%d.png", k+1), "Accuracy on "+task.Name+" by trained share of all parameters, ± one standard error.", func(path string) error {
+			return report.Lines(path, report.Axes{Title: "accuracy on " + task.Name, X: "trained parameters (% of all)", Y: "%", LogX: true}, accuracies[k])
+		})
+	}
+	o.Sections = append(o.Sections, s, l.rateSection(tuned), l.costSection(tuned))
+	return o, nil
+}
+
+// plateauAnswer says whether a method still gains at the largest budget, and notes a plateau as a signature.
+func (l *Lab) plateauAnswer(method string, of []Tuned, gains []Estimate) string {
+	at := PlateauFrom(gains)
+	if at < 0 || at >= len(of) {
+		return fmt.Sprintf("%s still gains at the largest budget.", method)
+	}
+	where := of[at].Labels[0].Value
+	worst := math.Inf(1)
+	for _, g := range gains[at:] {
+		if finite(g.Mean) {
+			worst = min(worst, g.Mean)
+		}
+	}
+	text := fmt.Sprintf("%s has a plateau from %s %% on: no larger budget gains more than two standard errors", method, where)
+	if worst < 0 {
+		text += fmt.Sprintf("; one loses %.4f", -worst)
+	}
+	l.note(Signature{Kind: PlateauKind, Text: text})
+	return strings.TrimSpace(text) + "."
+}

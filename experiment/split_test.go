@@ -1,0 +1,59 @@
+package experiment
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"smt/config"
+	"smt/dataset"
+)
+
+func TestSplitRows(t *testing.T) {
+	dir := t.TempDir()
+	var text strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&text, "{\"question\": \"q%d\", \"input\": \"i\", \"output\": \"a \\\"%d\\\"\"}\n", i, i)
+	}
+	file := filepath.Join(dir, "rows.jsonl")
+	// The last row is there twice; one of them may be held out, and then the other one is no training row.
+	if err := os.WriteFile(file, []byte(text.String()+`{"question": "q7", "input": "i", "output": "a \"7\""}`+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := config.Default()
+	r.Dataset, r.Columns, r.ValSize = []string{file}, map[string]string{"instruction": "question"}, 21
+	s, err := SplitRows(filepath.Join(dir, "data"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.TrainRows+s.ValRows+s.TestRows+s.Repeated != 51 || s.ValRows != 10 || s.TestRows != 11 {
+		t.Errorf("%+v", s)
+	}
+	seen := map[string]string{}
+	for _, path := range []string{s.Train, s.Validation, s.Test} {
+		rows, err := dataset.Load([]string{path}, dataset.ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			if at := seen[row.Instruction]; at != "" && (at != path || path != s.Train) && row.Instruction != "q7" || !strings.HasPrefix(row.Output, `a "`) {
+				t.Errorf("%s: row %+v is in %s, too", path, row, at)
+			}
+			if row.Instruction == "q7" && seen["q7"] != "" && path != s.Train && seen["q7"] == s.Train {
+				t.Errorf("q7 is trained on and held out")
+			}
+			seen[row.Instruction] = path
+		}
+	}
+	again, err := SplitRows(filepath.Join(dir, "data"), r)
+	if err != nil || !reflect.DeepEqual(again, s) {
+		t.Errorf("split again: %+v, %v", again, err)
+	}
+	r.ValSize = 51
+	if _, err := SplitRows(filepath.Join(dir, "data"), r); err == nil || !strings.Contains(err.Error(), "val_size") {
+		t.Errorf("all rows held out: %v", err)
+	}
+}

@@ -1,0 +1,200 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"smt/config"
+)
+
+// A Contender is a method at a budget, with everything but its learning rate decided.
+type Contender struct {
+	Name   string // in names of cells, such as "lora 0.84 %"
+	Method string
+	Recipe config.Recipe
+	Labels []Label
+	Rates  []float64
+}
+
+// A Tuned is a contender with its learning rate chosen by the validation rows, and its runs at this rate.
+type Tuned struct {
+	Contender
+	Grid []Result // one for each rate, in ascending order, with the first seed
+	Best *Result  // of the grid; nil if no run came to an end
+	Runs []Result // with the best rate, one for each seed
+}
+
+// Tune chooses each contender's learning rate and runs it with every seed. The grid is run with the first seed; a grid whose
+// best rate lies at its edge grows beyond it, up to Extend times, since a baseline that would do better with a rate that was
+// not tried is no baseline. The rates of all contenders get the same number of tries.
+func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error) {
+	tuned := make([]Tuned, len(contenders))
+	for i, c := range contenders {
+		c.Rates = slices.Clone(c.Rates)
+		tuned[i].Contender = c
+	}
+	for round := 0; round <= l.Extend; round++ {
+		var cells []Cell
+		for i := range tuned {
+			for _, rate := range tuned[i].Rates {
+				cells = append(cells, l.tuneCell(tuned[i].Contender, rate, l.Seeds[0]))
+			}
+		}
+		phase := "learning rates"
+		if round > 0 {
+			phase = fmt.Sprintf("learning rates, wider (%d)", round)
+		}
+		results, err := l.Run(ctx, phase, cells)
+		if err != nil {
+			return nil, err
+		}
+		grown := false
+		for i := range tuned {
+			t := &tuned[i]
+			t.Grid, results = results[:len(t.Rates):len(t.Rates)], results[len(t.Rates):]
+			t.Best = Best(t.Grid)
+			if l.DryRun {
+				t.Best = &t.Grid[len(t.Grid)/2]
+				continue
+			}
+			if next, ok := beyond(t); ok && round < l.Extend {
+				t.Rates = slices.Sorted(slices.Values(append(t.Rates, next)))
+				grown = true
+			}
+		}
+		if !grown {
+			break
+		}
+	}
+	var cells []Cell
+	for i := range tuned {
+		t := &tuned[i]
+		if t.Best == nil {
+			continue
+		}
+		if _, ok := beyond(t); ok && !l.DryRun {
+			l.note(Signature{Kind: EdgeOfGrid, Cell: t.Name, Text: fmt.Sprintf("the lowest validation loss is that of the rate %g, at the edge of the grid %v: another rate may do better", t.Best.Recipe.LearningRate, t.Rates)})
+		}
+		for _, seed := range l.Seeds {
+			cells = append(cells, l.tuneCell(t.Contender, t.Best.Recipe.LearningRate, seed))
+		}
+	}
+	results, err := l.Run(ctx, "seeds", cells)
+	if err != nil {
+		return nil, err
+	}
+	for i := range tuned {
+		t := &tuned[i]
+		if t.Best == nil {
+			continue
+		}
+		t.Runs, results = results[:len(l.Seeds):len(l.Seeds)], results[len(l.Seeds):]
+		t.Runs = slices.DeleteFunc(slices.Clone(t.Runs), func(r Result) bool { return !r.Usable() && r.Status != planned })
+	}
+	return tuned, nil
+}
+
+// tuneCell is the cell of a contender with a rate and a seed.
+func (l *Lab) tuneCell(c Contender, rate float64, seed int64) Cell {
+	return l.Cell(fmt.Sprintf("%s lr=%g seed=%d", c.Name, rate, seed), c.Method, WithSeed(WithRate(c.Recipe, rate), seed), c.Labels...)
+}
+
+// beyond is the rate outside of the grid that should be tried, if the best one lies at its edge. Where runs at the upper edge
+// diverged, the grid does not end at the best rate.
+func beyond(t *Tuned) (float64, bool) {
+	n := len(t.Rates)
+	if t.Best == nil || n < 2 {
+		return 0, false
+	}
+	switch t.Best.Recipe.LearningRate {
+	case t.Rates[n-1]:
+		return roundRate(t.Rates[n-1] * t.Rates[n-1] / t.Rates[n-2]), true
+	case t.Rates[0]:
+		return roundRate(t.Rates[0] * t.Rates[0] / t.Rates[1]), true
+	}
+	return 0, false
+}
+
+// Rows are the test losses of the runs, row by row, averaged over the seeds.
+func (t Tuned) Rows() (RowLosses, error) {
+	var all []RowLosses
+	for _, r := range t.Runs {
+		all = append(all, r.Test)
+	}
+	return MeanRows(all)
+}
+
+// OverSeeds is the mean of a measure over the runs, with the standard error over seeds.
+func (t Tuned) OverSeeds(of func(Result) float64) Estimate {
+	var xs []float64
+	for _, r := range t.Runs {
+		if x := of(r); finite(x) {
+			xs = append(xs, x)
+		}
+	}
+	return NewEstimate(xs)
+}
+
+// Accuracy is the mean accuracy on a task over the runs; the standard error is that over seeds, or with one seed that over rows.
+func (t Tuned) Accuracy(task string) Estimate {
+	e := t.OverSeeds(func(r Result) float64 { return r.Accuracy(task).Mean })
+	if e.N == 1 {
+		return t.Runs[0].Accuracy(task)
+	}
+	return e
+}
+
+// TestLoss is the mean test loss over the runs. Its standard error is the larger one of that over seeds and that over rows: the
+// first says how much the training varies, the second how much the choice of rows does.
+func (t Tuned) TestLoss() Estimate {
+	e := t.OverSeeds(func(r Result) float64 { return r.Test.Loss().Mean })
+	if rows, err := t.Rows(); err == nil {
+		if by := rows.Loss(); !finite(e.StandardError) || by.StandardError > e.StandardError {
+			e.StandardError = by.StandardError
+		}
+	}
+	return e
+}
+
+// A Difference compares two tuned methods on the same test rows.
+type Difference struct {
+	Mean  float64  // nats per token, the first less the second
+	Rows  Estimate // paired over rows, seeds averaged first
+	Seeds Estimate // over seeds, paired by seed
+}
+
+// Error is the larger one of the two standard errors.
+func (d Difference) Error() float64 {
+	if finite(d.Seeds.StandardError) {
+		return max(d.Rows.StandardError, d.Seeds.StandardError)
+	}
+	return d.Rows.StandardError
+}
+
+// Minus compares two methods.
+func (t Tuned) Minus(other Tuned) (Difference, error) {
+	a, err := t.Rows()
+	if err != nil {
+		return Difference{}, err
+	}
+	b, err := other.Rows()
+	if err != nil {
+		return Difference{}, err
+	}
+	d := Difference{}
+	if d.Rows, err = PairedDifference(a, b); err != nil {
+		return d, err
+	}
+	d.Mean = d.Rows.Mean
+	var by []float64
+	for _, x := range t.Runs {
+		for _, y := range other.Runs {
+			if x.Recipe.Seed == y.Recipe.Seed {
+				by = append(by, x.Test.Loss().Mean-y.Test.Loss().Mean)
+			}
+		}
+	}
+	d.Seeds = NewEstimate(by)
+	return d, nil
+}

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"smt/evaluate"
+)
+
+// An evalReport shows what an evaluation found: JSON lines at once, or tables at the end.
+type evalReport struct {
+	out      io.Writer
+	json     bool
+	err      error
+	measured []evaluate.Result
+	losses   []evaluate.Loss
+}
+
+func (r *evalReport) line(v any) {
+	if err := json.NewEncoder(r.out).Encode(v); err != nil && r.err == nil {
+		r.err = fmt.Errorf("cli: output: %w", err)
+	}
+}
+
+func (r *evalReport) result(result evaluate.Result) {
+	r.measured = append(r.measured, result)
+	if r.json {
+		r.line(result)
+	}
+}
+
+func (r *evalReport) loss(loss evaluate.Loss) {
+	r.losses = append(r.losses, loss)
+	if r.json {
+		r.line(struct {
+			Task string `json:"task"`
+			evaluate.Loss
+		}{evaluate.PerplexityTask, loss})
+	}
+}
+
+// tables shows all that was measured, unless it was shown as JSON.
+func (r *evalReport) tables(title string) {
+	if r.json {
+		return
+	}
+	w := newWatch(r.out, "text", 1)
+	defer w.Close()
+	var accuracies, translations [][]string
+	var judged []evaluate.Result
+	for _, m := range r.measured {
+		if t := m.Translation; t != (evaluate.TranslationScore{}) {
+			translations = append(translations, []string{m.Task, m.Protocol, fmt.Sprint(m.Total), fmt.Sprintf("%.2f", t.BLEU),
+				fmt.Sprintf("%.2f", t.BLEUStandardError), fmt.Sprintf("%.2f", t.ChrF), fmt.Sprintf("%.2f", t.ChrFStandardError)})
+			continue
+		}
+		judged = append(judged, m)
+		accuracies = append(accuracies, []string{m.Task, m.Protocol, fmt.Sprint(m.Correct), fmt.Sprint(m.Total), percent(m.Accuracy), points(m.StandardError)})
+	}
+	if len(judged) > 1 {
+		mean, deviation := evaluate.MeanAccuracy(judged)
+		accuracies = append(accuracies, []string{fmt.Sprintf("mean of %d", len(judged)), "", "", "", percent(mean), points(deviation)})
+	}
+	if len(accuracies) > 0 {
+		w.Table(title, []string{"task", "protocol", "correct", "total", "accuracy", "± standard error"}, accuracies)
+	}
+	if len(translations) > 0 {
+		w.Table(title, []string{"task", "protocol", "sentences", "BLEU", "±", "chrF", "±"}, translations)
+	}
+	for _, l := range r.losses {
+		fmt.Fprintf(r.out, "loss %.4f ± %.4f per supervised token, perplexity %.3f (%d tokens of %d rows)\n", l.Mean, l.StandardError,
+			l.Perplexity, l.Tokens, l.Rows)
+	}
+}
+
+// differences shows how a second model differs from a first.
+func (r *evalReport) differences(pathA, pathB string, all []evaluate.Difference) {
+	if r.json {
+		for _, d := range all {
+			r.line(d)
+		}
+		return
+	}
+	w := newWatch(r.out, "text", 1)
+	defer w.Close()
+	var cells [][]string
+	for _, d := range all {
+		show := func(v float64) string { return fmt.Sprintf("%.4f", v) }
+		switch d.Measure {
+		case evaluate.MeasureAccuracy:
+			show = func(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }
+		case evaluate.MeasureBLEU, evaluate.MeasureChrF:
+			show = func(v float64) string { return fmt.Sprintf("%.2f", v) }
+		}
+		cells = append(cells, []string{d.Task, d.Protocol, d.Measure, fmt.Sprint(d.Rows), show(d.A), show(d.B), show(d.Difference),
+			show(d.StandardError), fmt.Sprint(d.OnlyA), fmt.Sprint(d.OnlyB)})
+	}
+	w.Table(fmt.Sprintf("A: %s, B: %s", pathA, pathB), []string{"task", "protocol", "measure", "rows", "A", "B", "B - A", "± standard error",
+		"rows better in A", "in B"}, cells)
+}
+
+// percent writes a share of 1, points its standard error in the same unit.
+func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
+func points(v float64) string  { return fmt.Sprintf("%.1f", 100*v) }
