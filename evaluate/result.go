@@ -11,7 +11,7 @@ type Result struct {
 	Accuracy      float64 `json:"accuracy"`       // Correct / Total
 	StandardError float64 `json:"standard_error"` // of the accuracy, sqrt(p·(1-p)/(n-1))
 	// Translation is set for tasks that are judged by it. Correct then counts the sentences that equal their reference.
-	Translation TranslationScore `json:"translation,omitzero"`
+	Translation *TranslationScore `json:"translation,omitempty"`
 }
 
 func newResult(task Task, protocol string, records []Record) Result {
@@ -23,7 +23,8 @@ func newResult(task Task, protocol string, records []Record) Result {
 	}
 	result := accuracy(task.Name, protocol, correct, len(records))
 	if task.Translates() {
-		result.Translation = scoreRecords(records)
+		score := scoreRecords(records)
+		result.Translation = &score
 	}
 	return result
 }

@@ -50,7 +50,7 @@ func (r *evalReport) tables(title string) {
 	var accuracies, translations [][]string
 	var judged []evaluate.Result
 	for _, m := range r.measured {
-		if t := m.Translation; t != (evaluate.TranslationScore{}) {
+		if t := m.Translation; t != nil {
 			translations = append(translations, []string{m.Task, m.Protocol, fmt.Sprint(m.Total), fmt.Sprintf("%.2f", t.BLEU),
 				fmt.Sprintf("%.2f", t.BLEUStandardError), fmt.Sprintf("%.2f", t.ChrF), fmt.Sprintf("%.2f", t.ChrFStandardError)})
 			continue

@@ -15,7 +15,7 @@ var packageCodes = []struct {
 	prefix string
 	code   int
 }{
-	{"dataset:", ExitBadData}, {"evaluate:", ExitBadData},
+	{"dataset:", ExitBadData}, {"evaluate: records:", ExitIO}, {"evaluate: sandbox:", ExitIO}, {"evaluate:", ExitBadData},
 	{"hub:", ExitNoModel},
 	{"model:", ExitBadModel}, {"safetensors:", ExitBadModel}, {"tokenizer:", ExitBadModel}, {"export:", ExitBadModel},
 	{"sparse:", ExitBadModel}, {"lowrank:", ExitBadModel},
