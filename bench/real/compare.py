@@ -46,7 +46,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", nargs="*", default=["full"], choices=["full", "lora", "dora", "smt"])
-    parser.add_argument("--precisions", nargs="*", default=["float32", "int8_backward", "int8"])
+    parser.add_argument("--precisions", nargs="*", default=["float32", "bf16", "int8_backward", "int8"])
     parser.add_argument("--json", help="file for the results of every round")
     args = parser.parse_args()
     results = {name: [] for name in args.precisions + args.peers}

@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", nargs="*", default=["smt", "lora", "dora", "full"], help="methods of PyTorch; full runs with the fused AdamW")
-    parser.add_argument("--ours", nargs="*", default=["smt:float32", "smt:int8_backward", "smt:int8"], help="method:precision of smt")
+    parser.add_argument("--ours", nargs="*", default=["smt:float32", "smt:bf16", "smt:int8_backward", "smt:int8"], help="method:precision of smt")
     parser.add_argument("--json", help="file for the results of every round")
     args = parser.parse_args()
     shape = ["--config", args.config, "--seq", str(args.seq), "--batch", str(args.batch), "--steps", str(args.steps), "--warmup", str(args.warmup),
