@@ -44,6 +44,9 @@ func (o *Options) Fill() {
 // FillDemo sets what the demo's experiments differ in: a tiny model wants larger learning rates, and has smaller blocks.
 func (o *Options) FillDemo(s Study, files demo.Files) {
 	o.Rates = map[string][]float64{config.SMT: {5e-3, 1e-2}, config.Full: {1e-3, 2e-3}, config.LoRA: {5e-3, 1e-2}, config.DoRA: {5e-3, 1e-2}}
+	if s.Name == Plateau.Name { // three of the paper's, each two to three times the one before
+		o.Budgets = []float64{0.0084, 0.017, 0.049}
+	}
 	if s.Name == Selection.Name { // many scores: one rate that suits them all
 		o.Rates = map[string][]float64{"": {1e-2}}
 	}
