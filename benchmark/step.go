@@ -107,7 +107,7 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 		return nil, err
 	}
 	dec.Prepare(model.Limits{Tokens: tokens, Supervised: len(in.Targets), Positions: o.Seq, Backward: true, Checkpointing: o.Checkpointing,
-		Compact: o.Precision != model.Float32})
+		Compact: o.Precision.Compact()})
 	timer := dec.Time()
 	for s := range o.Warmup + o.Steps {
 		timer.Reset()

@@ -13,7 +13,7 @@ func (d *Decoder) Step(in *Input, scale float64) (float64, error) {
 		return 0, err
 	}
 	began := time.Now()
-	final := d.forward(in, nil)
+	final := d.forward(in, nil, true)
 	loss := d.headLoss(final, in, scale)
 	if d.timer != nil {
 		d.timer.Forward += time.Since(began)
@@ -27,7 +27,7 @@ func (d *Decoder) Loss(in *Input) (float64, error) {
 	if err := d.check(in); err != nil {
 		return 0, err
 	}
-	return d.headLoss(d.forward(in, nil), in, 0), nil
+	return d.headLoss(d.forward(in, nil, false), in, 0), nil
 }
 
 // Losses are the cross-entropies of the last Step or Loss, one for each of the input's Targets. The slice is used again.
@@ -39,7 +39,7 @@ func (d *Decoder) Logits(in *Input, cache *Cache, row func(i int, logits []float
 	if err := d.check(in); err != nil {
 		return err
 	}
-	final := d.forward(in, cache)
+	final := d.forward(in, cache, false)
 	d.normedTargets(final, in)
 	w, n := &d.work, len(in.Targets)
 	for at := 0; at < n; at += w.logits.Rows {
@@ -54,8 +54,9 @@ func (d *Decoder) Logits(in *Input, cache *Cache, row func(i int, logits []float
 	return nil
 }
 
-// forward computes the residual stream after the last layer, [T, D], or [R, D] if the batch has a tail.
-func (d *Decoder) forward(in *Input, cache *Cache) device.Tensor {
+// forward computes the residual stream after the last layer, [T, D], or [R, D] if the batch has a tail. keep
+// says that a backward pass follows.
+func (d *Decoder) forward(in *Input, cache *Cache, keep bool) device.Tensor {
 	w, t := &d.work, len(in.IDs)
 	d.Device.WriteIndex(w.ids.Slice(0, t), in.IDs)
 	d.Device.WriteIndex(w.positions.Slice(0, t), in.Positions)
@@ -66,7 +67,7 @@ func (d *Decoder) forward(in *Input, cache *Cache) device.Tensor {
 	for i, l := range d.Layers {
 		tail, r := d.tailOf(i, t)
 		h, a := w.hidden[i].Slice(0, t), w.kept[i].slice(t, r, d.Config)
-		compact := w.limits.compact() && i >= w.lowest
+		compact := keep && w.limits.compact() && i >= w.lowest
 		if compact {
 			d.Device.(device.Rounder).Narrow(w.compact[i].input.Slice(0, t), h)
 		}

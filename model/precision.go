@@ -30,6 +30,10 @@ const (
 // Precisions are those that a recipe may ask for.
 var Precisions = []Precision{Float32, BF16, Int8Backward, Int8}
 
+// Compact reports whether what the backward pass reads is kept in bfloat16 (see [Limits]): where frozen weights are multiplied
+// in few bits, exact activations would not make the gradients better.
+func (p Precision) Compact() bool { return p != Float32 }
+
 // An arithmetic is how one kind of product with frozen weights is computed.
 type arithmetic uint8
 
@@ -92,7 +96,7 @@ func (d *Decoder) SetPrecision(p Precision, channels []Channels) error {
 	}
 	rounder, rounds := d.Device.(device.Rounder)
 	quantizer, quantizes := d.Device.(device.Quantizer)
-	if !rounds && max(forward, head) >= inBF16 || !quantizes && backward == inInt8 {
+	if !rounds && (forward == inBF16 || head == inBF16) || !quantizes && backward == inInt8 {
 		return fmt.Errorf("model: precision %s: the device %s computes in no other precision than its own", p, d.Device.Name())
 	}
 	for i, s := range d.linears {

@@ -211,7 +211,7 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	m := Method{Name: method, Targets: r.TargetModules, Rank: r.LoRARank, Score: sparse.Score(r.BlockScore), Several: r.GradientAccumulationSteps > 1,
 		Update: sparse.Update(r.WarmupUpdate), ByLayer: updatesByLayer(r), Sequence: length, Width: 4, Int8: strings.HasPrefix(r.Precision, "int8"),
 		Limits: model.Limits{Tokens: tokens, Supervised: tokens, Positions: length, Backward: true, Checkpointing: r.GradientCheckpointing,
-			Compact: compact(r) && method != config.Full}}
+			Compact: model.Precision(r.Precision).Compact() && method != config.Full}}
 	if r.Device == "reference" {
 		m.Width = 8
 	}

@@ -3,7 +3,6 @@ package recipe
 import (
 	"fmt"
 
-	"smt/config"
 	"smt/dataset"
 	"smt/model"
 )
@@ -35,10 +34,6 @@ func (s *session) quantize(stage string) error {
 	}
 	return nil
 }
-
-// compact reports whether what the backward pass reads is kept in bfloat16: where frozen weights are multiplied in few bits,
-// exact activations would not make the gradients better.
-func compact(r config.Recipe) bool { return model.Precision(r.Precision) != model.Float32 }
 
 // calibrate measures the input channels of the linear layers.
 func (s *session) calibrate() ([]model.Channels, error) {

@@ -268,7 +268,7 @@ func (s *session) findCheckpoint() error {
 // limits are the largest batches of the run.
 func (s *session) limits() model.Limits {
 	l := model.Limits{Tokens: s.loader.MaxTokens(), Supervised: s.loader.MaxSupervised(), Positions: s.data.Longest, Backward: true,
-		Checkpointing: s.recipe.GradientCheckpointing, Compact: compact(s.recipe)}
+		Checkpointing: s.recipe.GradientCheckpointing, Compact: model.Precision(s.recipe.Precision).Compact()}
 	if s.validation != nil {
 		l.Tokens, l.Supervised = max(l.Tokens, s.validation.MaxTokens()), max(l.Supervised, s.validation.MaxSupervised())
 	}

@@ -71,6 +71,19 @@ type gemm struct {
 	chunks, splits int // the grid of tasks: chunks of columns × parts of the panels of A
 }
 
+// grid cuts a product into tasks: chunks of columns, of which fit panels stay in the cache, and only if these are too few to
+// feed every thread, parts of the rows, each of which packs its columns anew.
+func grid(columns, panels, fit, threads int) (chunks, splits int) {
+	if threads == 1 {
+		return (columns + fit - 1) / fit, 1
+	}
+	chunks, splits = max((columns+fit-1)/fit, min(columns, 4*threads)), 1
+	if chunks < 2*threads {
+		splits = min(panels, (2*threads+chunks-1)/chunks)
+	}
+	return chunks, splits
+}
+
 // packGroup is how many panels of A one task packs.
 const packGroup = 16
 
@@ -94,20 +107,11 @@ func (d *Device) multiply(m, n, k int, a, b operand, c view, add bool) {
 	blocks := (k + depth - 1) / depth
 	deep := roundUp((k+blocks-1)/blocks, 8)
 
-	// Rows are split only when there are too few columns to feed every thread, since each part packs B anew.
 	threads := d.Threads()
 	if m*n*k < serialProduct {
 		threads = 1
 	}
-	fit := max(resident/(deep*kn.width()), 1)
-	g.chunks = max((g.columns+fit-1)/fit, min(g.columns, 4*threads))
-	g.splits = 1
-	if g.chunks < 2*threads {
-		g.splits = min(g.panels, (2*threads+g.chunks-1)/g.chunks)
-	}
-	if threads == 1 {
-		g.chunks, g.splits = (g.columns+fit-1)/fit, 1
-	}
+	g.chunks, g.splits = grid(g.columns, g.panels, max(resident/(deep*kn.width()), 1), threads)
 
 	for g.p = 0; g.p < k; g.p += deep {
 		g.depth = min(deep, k-g.p)

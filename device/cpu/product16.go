@@ -90,19 +90,6 @@ func (d *Device) multiplyRounded(c, x, handle device.Tensor, backward, add bool)
 	*p = product16{}
 }
 
-// grid cuts a product into tasks: chunks of columns, of which fit panels stay in the cache, and if these are too few to feed
-// every thread, parts of the rows, each of which packs its columns anew.
-func grid(columns, panels, fit, threads int) (chunks, splits int) {
-	if threads == 1 {
-		return (columns + fit - 1) / fit, 1
-	}
-	chunks, splits = max((columns+fit-1)/fit, min(columns, 4*threads)), 1
-	if chunks < 2*threads {
-		splits = min(panels, (2*threads+chunks-1)/chunks)
-	}
-	return chunks, splits
-}
-
 // pairs is the pairs of positions of the block at work; the last may have zeros for a second position.
 func (p *product16) pairs() int { return (p.depth + 1) / 2 }
 

@@ -149,34 +149,16 @@ func shape(op string, t device.Tensor, rows, cols int) {
 	}
 }
 
-// asBytes is the memory of f.
-func asBytes(f []float32) []byte {
+// cast is the memory of f as elements of another type.
+func cast[T byte | int8 | uint16 | int32](f []float32) []T {
 	if len(f) == 0 {
 		return nil
 	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 4*len(f))
+	var element T
+	return unsafe.Slice((*T)(unsafe.Pointer(&f[0])), 4*len(f)/int(unsafe.Sizeof(element)))
 }
 
-// asInt32 is the memory of f.
-func asInt32(f []float32) []int32 {
-	if len(f) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*int32)(unsafe.Pointer(&f[0])), len(f))
-}
-
-// asUint16 is the memory of f.
-func asUint16(f []float32) []uint16 {
-	if len(f) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*uint16)(unsafe.Pointer(&f[0])), 2*len(f))
-}
-
-// asInt8 is the memory of f.
-func asInt8(f []float32) []int8 {
-	if len(f) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*int8)(unsafe.Pointer(&f[0])), 4*len(f))
-}
+func asBytes(f []float32) []byte    { return cast[byte](f) }
+func asInt8(f []float32) []int8     { return cast[int8](f) }
+func asUint16(f []float32) []uint16 { return cast[uint16](f) }
+func asInt32(f []float32) []int32   { return cast[int32](f) }

@@ -58,45 +58,15 @@ func tilePairs(vectors int) {
 	add := Load(Param("add"), GP8())
 	SHLQ(U8(2), ldc)
 	SHLQ(U8(1), lda)
-	// Every third row has a base of its own; the others are reached by an index.
-	bases := make([]reg.GPVirtual, (height+2)/3)
-	for i := range bases {
-		bases[i] = GP64()
-		if i == 0 {
-			MOVQ(a, bases[0])
-		} else {
-			LEAQ(Mem{Base: bases[i-1], Index: lda, Scale: 2}, bases[i])
-			ADDQ(lda, bases[i])
-		}
-	}
-	pair := func(i, disp int) Mem {
-		m := Mem{Base: bases[i/3], Disp: disp}
-		if i%3 > 0 {
-			m.Index, m.Scale = lda, uint8(i%3)
-		}
-		return m
-	}
+	bases, pair := rowsInPlace(a, lda, height)
 	acc := func(i, j int) int { return i*vectors + j }
 	bs := func(j int) int { return height*vectors + j }
 	x := height*vectors + vectors
 	for r := range height * vectors {
 		VPXORD(zmm[r], zmm[r], zmm[r])
 	}
-	row := GP64()
-	rows := func(body func(i int)) {
-		MOVQ(c, row)
-		for i := range height {
-			body(i)
-			if i+1 < height {
-				ADDQ(ldc, row)
-			}
-		}
-	}
-	rows(func(int) {
-		for d := 0; d < 4*width; d += 64 {
-			PREFETCHT0(Mem{Base: row, Disp: d})
-		}
-	})
+	row, rows := rowsOf(c, ldc, height)
+	prefetch(row, rows, 4*width)
 	step := func(u int) {
 		for j := range vectors {
 			VMOVUPS(Mem{Base: b, Disp: (u*vectors + j) * v.bytes()}, zmm[bs(j)])
@@ -133,21 +103,7 @@ func tilePairs(vectors int) {
 		ADDQ(U32(vectors*v.bytes()), b)
 	})
 	Label("store")
-	TESTB(add, add)
-	JZ(LabelRef("set"))
-	rows(func(i int) {
-		for j := range vectors {
-			VADDPS(Mem{Base: row, Disp: j * v.bytes()}, zmm[acc(i, j)], zmm[acc(i, j)])
-		}
-	})
-	Label("set")
-	rows(func(i int) {
-		for j := range vectors {
-			VMOVUPS(zmm[acc(i, j)], Mem{Base: row, Disp: j * v.bytes()})
-		}
-	})
-	VZEROUPPER()
-	RET()
+	store(v, row, rows, add, vectors, func(i, j int) reg.Register { return zmm[acc(i, j)] })
 }
 
 // roundStep is how many elements the kernel that rounds takes at a time.

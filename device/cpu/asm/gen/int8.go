@@ -55,44 +55,14 @@ func tileBytes(v byteTile, vectors int) {
 			"\n\t\tif add {\n\t\t\tf += c[i*ldc+j]\n\t\t}\n\t\tc[i*ldc+j] = f\n\t}\n}")
 	k, a, lda, b, c, ldc := integer("groups"), integer("a"), integer("lda"), integer("b"), integer("c"), integer("ldc")
 	SHLQ(U8(2), ldc)
-	// Every third row has a base of its own; the others are reached by an index.
-	bases := make([]reg.GPVirtual, (v.height+2)/3)
-	for i := range bases {
-		bases[i] = GP64()
-		if i == 0 {
-			MOVQ(a, bases[0])
-		} else {
-			LEAQ(Mem{Base: bases[i-1], Index: lda, Scale: 2}, bases[i])
-			ADDQ(lda, bases[i])
-		}
-	}
-	group := func(i, disp int) Mem {
-		m := Mem{Base: bases[i/3], Disp: disp}
-		if i%3 > 0 {
-			m.Index, m.Scale = lda, uint8(i%3)
-		}
-		return m
-	}
+	bases, group := rowsInPlace(a, lda, v.height)
 	multiply := v.multiply()
 	acc := make([][]reg.VecVirtual, v.height)
 	for i := range acc {
 		acc[i] = v.zeros(vectors)
 	}
-	row := GP64()
-	rows := func(body func(i int)) {
-		MOVQ(c, row)
-		for i := range acc {
-			body(i)
-			if i+1 < v.height {
-				ADDQ(ldc, row)
-			}
-		}
-	}
-	rows(func(int) {
-		for d := 0; d < 4*width; d += 64 {
-			PREFETCHT0(Mem{Base: row, Disp: d})
-		}
-	})
+	row, rows := rowsOf(c, ldc, len(acc))
+	prefetch(row, rows, 4*width)
 	bs := make([]reg.VecVirtual, vectors)
 	for j := range bs {
 		bs[j] = v.vector()
@@ -167,21 +137,7 @@ func tileBytes(v byteTile, vectors int) {
 	})
 	Label("store")
 	add := Load(Param("add"), GP8())
-	TESTB(add, add)
-	JZ(LabelRef("set"))
-	rows(func(i int) {
-		for j := range bs {
-			VADDPS(Mem{Base: row, Disp: j * v.bytes()}, acc[i][j], acc[i][j])
-		}
-	})
-	Label("set")
-	rows(func(i int) {
-		for j := range bs {
-			VMOVUPS(acc[i][j], Mem{Base: row, Disp: j * v.bytes()})
-		}
-	})
-	VZEROUPPER()
-	RET()
+	store(v.isa, row, rows, add, vectors, func(i, j int) reg.Register { return acc[i][j] })
 }
 
 // turn emits the transposition that makes panels for the backward direction from those for the forward direction: where

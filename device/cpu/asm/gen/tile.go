@@ -46,21 +46,8 @@ func tile(v isa, vectors int) {
 		}
 	}
 	// C is needed at the end: ask for it now.
-	row := GP64()
-	rows := func(body func(i int)) {
-		MOVQ(c, row)
-		for i := range acc {
-			body(i)
-			if i+1 < v.height {
-				ADDQ(ldc, row)
-			}
-		}
-	}
-	rows(func(int) {
-		for d := 0; d < vectors*v.bytes(); d += 64 {
-			PREFETCHT0(Mem{Base: row, Disp: d})
-		}
-	})
+	row, rows := rowsOf(c, ldc, len(acc))
+	prefetch(row, rows, vectors*v.bytes())
 	const unroll = 4
 	SUBQ(U8(unroll), k)
 	JLT(LabelRef("rest"))
@@ -81,19 +68,5 @@ func tile(v isa, vectors int) {
 		ADDQ(U32(vectors*v.bytes()), b)
 	})
 	Label("store")
-	TESTB(add, add)
-	JZ(LabelRef("set"))
-	rows(func(i int) {
-		for j := range bs {
-			VADDPS(Mem{Base: row, Disp: j * v.bytes()}, acc[i][j], acc[i][j])
-		}
-	})
-	Label("set")
-	rows(func(i int) {
-		for j := range bs {
-			VMOVUPS(acc[i][j], Mem{Base: row, Disp: j * v.bytes()})
-		}
-	})
-	VZEROUPPER()
-	RET()
+	store(v, row, rows, add, vectors, func(i, j int) reg.Register { return acc[i][j] })
 }
