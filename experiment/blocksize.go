@@ -61,15 +61,11 @@ func blockSize(ctx context.Context, l *Lab) (*Outcome, error) {
 	if len(contenders) == 0 {
 		return nil, fmt.Errorf("experiment: --block_sizes %v: none fits the model (sides up to %d) and the budget of %d parameters", l.BlockSizes, side, budget)
 	}
-	base, err := l.Run(ctx, "the model as it is", []Cell{l.Cell("base", Base, l.Recipe)})
-	if err != nil {
-		return nil, err
-	}
-	tuned, err := l.Tune(ctx, contenders)
+	base, tuned, err := l.tuneBesideBase(ctx, contenders)
 	if err != nil || l.DryRun {
 		return nil, err
 	}
-	losses, differences := l.lossSection(base[0], tuned, reference)
+	losses, differences := l.lossSection(base, tuned, reference)
 	where, err := whereBlocksLie(tuned, reference)
 	if err != nil {
 		return nil, err

@@ -59,15 +59,11 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 		r.BlockSize = size
 		contenders = append(contenders, Contender{Name: v.name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT), Labels: []Label{{"modules", v.name}}})
 	}
-	base, err := l.Run(ctx, "the model as it is", []Cell{l.Cell("base", Base, l.Recipe)})
-	if err != nil {
-		return nil, err
-	}
-	tuned, err := l.Tune(ctx, contenders)
+	base, tuned, err := l.tuneBesideBase(ctx, contenders)
 	if err != nil || l.DryRun {
 		return nil, err
 	}
-	losses, differences := l.lossSection(base[0], tuned, moduleVariants[0].name)
+	losses, differences := l.lossSection(base, tuned, moduleVariants[0].name)
 	s := report.Section{Title: "Where the blocks lie"}
 	t := report.Table{Header: []string{"target modules", "blocks", "share of each module (by chance)"}}
 	var answers []string

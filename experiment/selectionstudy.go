@@ -52,19 +52,15 @@ func selection(ctx context.Context, l *Lab) (*Outcome, error) {
 	if !slices.ContainsFunc(contenders, func(c Contender) bool { return c.Name == reference }) {
 		return nil, fmt.Errorf("experiment: --methods: expected the recipe's block_score %s among the scores that are compared", reference)
 	}
-	base, err := l.Run(ctx, "the model as it is", []Cell{l.Cell("base", Base, l.Recipe)})
+	base, tuned, err := l.tuneBesideBase(ctx, contenders)
 	if err != nil {
 		return nil, err
 	}
-	tuned, err := l.Tune(ctx, contenders)
-	if err != nil {
-		return nil, err
-	}
-	single, err := l.singleBlocks(ctx, base[0], tuned, reference)
+	single, err := l.singleBlocks(ctx, base, tuned, reference)
 	if err != nil || l.DryRun {
 		return nil, err
 	}
-	losses, differences := l.lossSection(base[0], tuned, reference)
+	losses, differences := l.lossSection(base, tuned, reference)
 	overlap, err := l.overlapSection(tuned)
 	if err != nil {
 		return nil, err

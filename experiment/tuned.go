@@ -198,3 +198,13 @@ func (t Tuned) Minus(other Tuned) (Difference, error) {
 	d.Seeds = NewEstimate(by)
 	return d, nil
 }
+
+// tuneBesideBase runs the model as it is, which everything is compared with, and then Tune.
+func (l *Lab) tuneBesideBase(ctx context.Context, contenders []Contender) (base Result, tuned []Tuned, err error) {
+	runs, err := l.Run(ctx, "the model as it is", []Cell{l.Cell("base", Base, l.Recipe)})
+	if err != nil {
+		return base, nil, err
+	}
+	tuned, err = l.Tune(ctx, contenders)
+	return runs[0], tuned, err
+}

@@ -13,29 +13,40 @@ import (
 // HeatMap writes a PNG of a table of shares to path: one cell for each row and column, the darker the larger, with its
 // value in percent. values[row][column] lies in 0 to 1; what is 0 or not finite stays empty.
 func HeatMap(path, title string, rows, columns []string, values [][]float64) error {
-	if len(rows) == 0 || len(columns) == 0 || len(values) != len(rows) {
-		return fmt.Errorf("report: %s: got %d rows of values, expected %d, at least 1, with %d columns", path, len(values), len(rows), len(columns))
-	}
 	largest := 0.0
-	for r, row := range values {
-		if len(row) != len(columns) {
-			return fmt.Errorf("report: %s: row %s: got %d values, expected %d", path, rows[r], len(row), len(columns))
-		}
+	for _, row := range values {
 		for _, v := range row {
 			if isShare(v) {
 				largest = max(largest, v)
 			}
 		}
 	}
-	p := newChart(title, "module", "layer")
-	p.Add(cells{values, largest})
-	p.X.Tick.Marker, p.Y.Tick.Marker = names(columns, false), names(rows, true)
-	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
-	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0
+	p, err := newTable(path, Axes{Title: title, X: "module", Y: "layer"}, rows, columns, values, largest)
+	if err != nil {
+		return err
+	}
 	// The title needs its room whatever the number of columns.
 	width := max(2.5*vg.Inch, (0.8+0.85*vg.Length(len(columns)))*vg.Inch, p.Title.TextStyle.Width(title)+0.4*vg.Inch)
 	height := (0.9 + 0.24*vg.Length(max(len(rows), 3))) * vg.Inch
 	return save(p, path, width, height)
+}
+
+// newTable is a chart of named rows and columns with a cell for each value; that of largest is the darkest.
+func newTable(path string, a Axes, rows, columns []string, values [][]float64, largest float64) (*plot.Plot, error) {
+	if len(rows) == 0 || len(columns) == 0 || len(values) != len(rows) {
+		return nil, fmt.Errorf("report: %s: got %d rows of values, expected %d, at least 1, with %d columns", path, len(values), len(rows), len(columns))
+	}
+	for r, row := range values {
+		if len(row) != len(columns) {
+			return nil, fmt.Errorf("report: %s: row %s: got %d values, expected %d", path, rows[r], len(row), len(columns))
+		}
+	}
+	p := newChart(a.Title, a.X, a.Y)
+	p.Add(cells{values, largest})
+	p.X.Tick.Marker, p.Y.Tick.Marker = names(columns, false), names(rows, true)
+	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
+	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0
+	return p, nil
 }
 
 func isShare(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
