@@ -4,23 +4,23 @@ package benchmark
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
 
+	"smt/benchmark/peak"
 	"smt/device"
 	"smt/internal/memory"
 	"smt/lowrank"
 	"smt/model"
 	"smt/optimizer"
-
 	"smt/sparse"
 )
 
 // A StepOptions says what to time.
 type StepOptions struct {
 	Config        string // S, M, L, or a model directory
+	Layers        int    // of S, M or L, if not as many as they have
 	Method        string // smt, full, lora, dora
 	Seq, Batch    int
 	Steps, Warmup int
@@ -33,6 +33,7 @@ type StepOptions struct {
 type StepResult struct {
 	Method       string    `json:"method"`
 	Config       string    `json:"config"`
+	Layers       int       `json:"layers"`
 	Precision    string    `json:"precision"`
 	Kernels      string    `json:"kernels"`
 	Threads      int       `json:"threads"`
@@ -49,6 +50,7 @@ type StepResult struct {
 	Update       float64   `json:"opt_s"`
 	TokensPerSec float64   `json:"tok_s"`
 	GFLOPS       float64   `json:"gflops"`
+	PeakFraction float64   `json:"peak_fraction"` // GFLOPS to the float32 peak of as many threads, before and after the steps; 0: unknown
 	RSSBefore    float64   `json:"rss_before_mib"`
 	PeakRSS      float64   `json:"peak_rss_mib"`
 	Delta        float64   `json:"delta_mib"`
@@ -66,7 +68,7 @@ var shapes = map[string]model.Config{
 
 // Step times optimizer steps of one method.
 func Step(dev device.Device, o StepOptions) (*StepResult, error) {
-	c, source, closeBase, err := weights(o.Config)
+	c, source, closeBase, err := weights(o.Config, o.Layers)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +80,11 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 	if o.Precision == "" {
 		o.Precision = model.Float32
 	}
-	r := &StepResult{Method: o.Method, Config: o.Config, Precision: string(o.Precision), Kernels: dev.Name(), Threads: runtime.GOMAXPROCS(0),
+	r := &StepResult{Method: o.Method, Config: o.Config, Layers: c.Layers, Precision: string(o.Precision), Kernels: dev.Name(), Threads: 1,
 		Seq: o.Seq, Batch: o.Batch, Params: c.Params()}
+	if parallel, ok := dev.(interface{ Threads() int }); ok {
+		r.Threads = parallel.Threads()
+	}
 	debug.FreeOSMemory()
 	r.RSSBefore = memory.RSS()
 	memory.ResetPeak()
@@ -109,6 +114,7 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 	dec.Prepare(model.Limits{Tokens: tokens, Supervised: len(in.Targets), Positions: o.Seq, Backward: true, Checkpointing: o.Checkpointing,
 		Compact: o.Precision.Compact()})
 	timer := dec.Time()
+	before := peak.FLOPS(r.Threads)
 	for s := range o.Warmup + o.Steps {
 		timer.Reset()
 		began := time.Now()
@@ -132,9 +138,12 @@ func Step(dev device.Device, o StepOptions) (*StepResult, error) {
 		}
 	}
 	sorted := slices.Sorted(slices.Values(r.AllSteps))
-	r.StepMin, r.StepSeconds = sorted[0], (sorted[(len(sorted)-1)/2]+sorted[len(sorted)/2])/2
+	r.StepMin, r.StepSeconds = sorted[0], round((sorted[(len(sorted)-1)/2]+sorted[len(sorted)/2])/2)
 	r.TokensPerSec = math.Round(10*float64(tokens)/r.StepSeconds) / 10
 	r.GFLOPS = math.Round(r.flops(c, o.Method, tokens) / r.StepSeconds / 1e9)
+	if multipliers := (before + peak.FLOPS(r.Threads)) / 2; multipliers > 0 {
+		r.PeakFraction = round(r.GFLOPS * 1e9 / multipliers)
+	}
 	r.PeakRSS = memory.PeakRSS()
 	r.Delta = r.PeakRSS - r.RSSBefore
 	r.Forward, r.Backward, r.Update = round(r.Forward), round(r.Backward), round(r.Update)
@@ -165,14 +174,25 @@ func Shape(name string) *model.Config {
 	return &c
 }
 
-// weights opens a model directory, or makes random weights for S, M or L.
-func weights(name string) (*model.Config, model.Source, func() error, error) {
+// weights opens a model directory, or makes random weights for S, M or L, with a number of layers other than theirs if it
+// is not 0.
+func weights(name string, layers int) (*model.Config, model.Source, func() error, error) {
+	if layers < 0 {
+		return nil, nil, nil, fmt.Errorf("benchmark: %d layers: expected 1 or more, or 0 for as many as the config has", layers)
+	}
 	if c := Shape(name); c != nil {
+		if layers > 0 {
+			c.Layers, c.Windows = layers, make([]int, layers)
+		}
 		return c, model.NewRandom(c, 1, model.DefaultDeviation), func() error { return nil }, nil
 	}
 	base, err := model.Open(name)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("benchmark: config %q is none of S, M, L and no model directory: %w", name, err)
+	}
+	if layers > 0 && layers != base.Config.Layers {
+		_ = base.Close()
+		return nil, nil, nil, fmt.Errorf("benchmark: %d layers: the model in %s has %d; only S, M and L can have others", layers, name, base.Config.Layers)
 	}
 	return base.Config, base.Files, base.Close, nil
 }
@@ -278,5 +298,5 @@ func token(i, vocabulary int) int32 {
 	return int32((uint64(i) * 0x9e3779b97f4a7c15 >> 33) % uint64(vocabulary))
 }
 
-// round keeps tenths of milliseconds.
-func round(seconds float64) float64 { return math.Round(seconds*1e4) / 1e4 }
+// round keeps four decimals: tenths of milliseconds.
+func round(x float64) float64 { return math.Round(x*1e4) / 1e4 }

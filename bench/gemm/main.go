@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"smt/bench/gemm/peak"
+	"smt/benchmark/peak"
 	"smt/device"
 	"smt/device/cpu"
 )

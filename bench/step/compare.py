@@ -20,8 +20,10 @@ def main():
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", nargs="*", default=["smt", "lora", "dora", "full"], help="methods of PyTorch; full runs with the fused AdamW")
-    parser.add_argument("--ours", nargs="*", default=["smt:float32", "smt:bf16", "smt:int8_backward", "smt:int8"], help="method:precision of smt")
+    parser.add_argument("--peers", nargs="*", default=["smt", "lora", "dora", "full"],
+                        help="methods of PyTorch, in float32 unless :bf16 follows; full runs with the fused AdamW")
+    parser.add_argument("--ours", nargs="*", default=["smt:float32", "smt:float32:checkpointing", "smt:bf16", "smt:int8_backward", "smt:int8"],
+                        help="method:precision of smt, and :checkpointing to recompute activations")
     parser.add_argument("--json", help="file for the results of every round")
     args = parser.parse_args()
     shape = ["--config", args.config, "--seq", str(args.seq), "--batch", str(args.batch), "--steps", str(args.steps), "--warmup", str(args.warmup),
@@ -42,12 +44,13 @@ def main():
         for i in range(args.rounds):
             print(f"round {i + 1}")
             for name, results in ours.items():
-                method, precision = name.split(":")
-                run([binary, "bench", "step", "--method", method, "--precision", precision, *shape], results, "smt " + name)
-            for method, results in peers.items():
-                fused = ["--fused", "1"] if method == "full" else []
-                run([sys.executable, str(ROOT.parent / "shared/peers/bench_step.py"), "--method", method, "--dtype", "fp32", "--ckpt", "0", *shape, *fused],
-                    results, "PyTorch " + method)
+                method, precision, *checkpointing = name.split(":")
+                flags = ["--gradient_checkpointing"] if checkpointing else []
+                run([binary, "bench", "step", "--method", method, "--precision", precision, *shape, *flags], results, "smt " + name)
+            for name, results in peers.items():
+                method, *dtype = name.split(":")
+                flags = ["--dtype", *(dtype or ["fp32"]), "--ckpt", "0"] + (["--fused", "1"] if method == "full" else [])
+                run([sys.executable, str(ROOT.parent / "shared/peers/bench_step.py"), "--method", method, *shape, *flags], results, "PyTorch " + name)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps({"arguments": vars(args), "smt": ours, "pytorch": peers}, indent=1))
     for name, mine in ours.items():

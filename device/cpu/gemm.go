@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 
 	"smt/device"
 )
@@ -71,15 +72,31 @@ type gemm struct {
 	chunks, splits int // the grid of tasks: chunks of columns × parts of the panels of A
 }
 
-// grid cuts a product into tasks: chunks of columns, of which fit panels stay in the cache, and only if these are too few to
-// feed every thread, parts of the rows, each of which packs its columns anew.
+// What a task costs besides its tiles, in tiles: packing a panel of B, and bringing a panel of A near, which was packed by
+// another core as often as not.
+const (
+	packingB = 6
+	loadingA = 0.3
+)
+
+// grid cuts a product into tasks: chunks of columns, of which at most fit panels stay in the cache, times parts of the rows,
+// each of which packs its columns anew. It weighs that work against the time in which some threads have no task left: half
+// a task on average, and more where the tasks do not divide evenly among the threads.
 func grid(columns, panels, fit, threads int) (chunks, splits int) {
+	fewest := (columns + fit - 1) / fit
 	if threads == 1 {
-		return (columns + fit - 1) / fit, 1
+		return fewest, 1
 	}
-	chunks, splits = max((columns+fit-1)/fit, min(columns, 4*threads)), 1
-	if chunks < 2*threads {
-		splits = min(panels, (2*threads+chunks-1)/chunks)
+	best, most := math.Inf(1), 8*threads
+	for c := fewest; c <= min(columns, max(fewest+threads, most)); c++ {
+		wide := float64((columns + c - 1) / c)
+		for s := 1; s == 1 || s <= panels && c*s <= most; s++ {
+			high := float64((panels + s - 1) / s)
+			rounds := float64((c*s+threads-1)/threads) + 0.5
+			if cost := rounds * (wide*high + packingB*wide + loadingA*high); cost < best {
+				best, chunks, splits = cost, c, s
+			}
+		}
 	}
 	return chunks, splits
 }

@@ -27,3 +27,26 @@ func TestProductBits(t *testing.T) {
 		}
 	})
 }
+
+// TestGrid checks that tasks are no wider than the cache holds and none is empty, and that products whose panels divide
+// evenly are cut evenly.
+func TestGrid(t *testing.T) {
+	for threads := 1; threads <= 64; threads *= 2 {
+		for _, columns := range []int{1, 2, 4, 7, 12, 32, 171, 2672} {
+			for _, panels := range []int{1, 2, 3, 64, 128, 1000} {
+				for _, fit := range []int{1, 2, 5} {
+					chunks, splits := grid(columns, panels, fit, threads)
+					if chunks < 1 || chunks > columns || (columns+chunks-1)/chunks > fit || splits < 1 || splits > panels {
+						t.Errorf("%d columns, %d panels, %d fit, %d threads: got %d chunks, %d splits", columns, panels, fit, threads, chunks, splits)
+					}
+				}
+			}
+		}
+	}
+	for _, columns := range []int{4, 12, 32, 48} { // 192, 576, 1536 and 2304 outputs
+		chunks, splits := grid(columns, 128, 2, 2)
+		if columns%chunks != 0 || 128%splits != 0 || chunks*splits%2 != 0 {
+			t.Errorf("%d columns: got %d chunks and %d splits for 2 threads, expected an even cut", columns, chunks, splits)
+		}
+	}
+}

@@ -24,7 +24,9 @@ func newBenchStep() *cobra.Command {
 		Use:   "step",
 		Short: "Time optimizer steps and print one JSON line",
 		Long: `Time optimizer steps of a method and print one JSON line: seconds, tokens per second, memory. S, M and L are a small model, a
-medium one, and the shape of Llama-3.2-1B, with random weights; a model directory works too.`,
+medium one, and the shape of Llama-3.2-1B, with random weights; a model directory works too. peak_fraction is the rate of the
+work that the method cannot do without beside that of float32 multiplications that wait for nothing, measured in the same
+process: products in bf16 or in 8-bit integers can exceed 1.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dev, err := recipe.NewDevice("cpu", threads)
@@ -40,6 +42,7 @@ medium one, and the shape of Llama-3.2-1B, with random weights; a model director
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Config, "config", "S", "S, M, L or a model directory")
+	f.IntVar(&o.Layers, "layers", 0, "layers of S, M or L; 0: as many as they have (8, 16, 16)")
 	f.StringVar(&o.Method, "method", "smt", "smt, full, lora or dora")
 	f.IntVar(&o.Seq, "seq", 512, "tokens of a sequence")
 	f.IntVar(&o.Batch, "batch", 2, "sequences of a step")

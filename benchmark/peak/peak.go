@@ -5,23 +5,22 @@ import (
 	"runtime"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/cpu"
 )
 
-//go:noescape
-func fma512(n int)
-
-//go:noescape
-func fma256(n int)
+// A loop repeats independent fused multiplications and additions n times; each repetition is operations of them, a
+// multiplication and an addition being two.
+type loop struct {
+	run        func(n int)
+	operations float64
+}
 
 // FLOPS runs threads goroutines for some milliseconds each, every one on a core of its own, and returns the sum of their
-// rates: operations per second, of which a fused multiplication and addition counts as two.
+// rates in operations per second: 0 where there is no loop for the processor.
 func FLOPS(threads int) float64 {
 	const n = 1 << 20
-	run, operations := fma256, 12*8*2.0*n
-	if cpu.X86.HasAVX512F {
-		run, operations = fma512, 28*16*2.0*n
+	l := fastest()
+	if l.run == nil {
+		return 0
 	}
 	rates := make([]float64, threads)
 	var ready, all sync.WaitGroup
@@ -33,8 +32,8 @@ func FLOPS(threads int) float64 {
 			ready.Done()
 			ready.Wait()
 			began := time.Now()
-			run(n)
-			rates[i] = operations / time.Since(began).Seconds()
+			l.run(n)
+			rates[i] = l.operations * n / time.Since(began).Seconds()
 		})
 	}
 	all.Wait()
