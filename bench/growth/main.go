@@ -146,7 +146,7 @@ func (ch *chart) draw(out string) error {
 			curves = append(curves, report.Curve{Series: report.Series{Name: c.Name, X: c.X, Y: c.values(of.value)}})
 		}
 		path := filepath.Join(out, ch.file+"-"+of.name+".png")
-		if err := report.Lines(path, report.Axes{Title: of.name + " of a step by " + ch.title, X: ch.axis, Y: of.axis}, curves); err != nil {
+		if err := report.Lines(path, report.Axes{Title: of.name + " of a step by " + ch.title, X: ch.axis, Y: of.axis, Zero: true}, curves); err != nil {
 			return err
 		}
 	}
