@@ -135,6 +135,26 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// Two of three rows "Yes" and the only "No" of x right: (2/3 + 1) / 2. One of y's two labels right: 1/2.
+func TestBalancedAccuracy(t *testing.T) {
+	rows := rowsOf([3]string{"a", "", "Yes"}, [3]string{"b", "", "Yes"}, [3]string{"c", "", "Yes"}, [3]string{"d", "", "No"},
+		[3]string{"e", "", "Yes"}, [3]string{"f", "", "No"})
+	for i, sub := range []string{"x", "x", "x", "x", "y", "y"} {
+		rows[i].Task = sub
+	}
+	var records []Record
+	for i, correct := range []bool{true, false, true, true, false, true} {
+		records = append(records, Record{Row: i, Answer: rows[i].Answer}.judged(correct))
+	}
+	labelled := newResult(Task{Name: "legalbench", kind: label}, Likelihood, rows, records)
+	if want := (5.0/6 + 1.0/2) / 2; math.Abs(*labelled.BalancedAccuracy-want) > 1e-15 || labelled.Correct != 4 {
+		t.Errorf("%+v, %g, expected a balanced accuracy of %g, 4 correct", labelled, *labelled.BalancedAccuracy, want)
+	}
+	if other := newResult(Task{Name: "boolq", kind: choice}, Likelihood, rows, records); other.BalancedAccuracy != nil {
+		t.Errorf("%+v: a task without labels", other)
+	}
+}
+
 // TestSharedData checks that the files of the shared data are what their tasks expect.
 func TestSharedData(t *testing.T) {
 	dir := filepath.Join("..", "..", "shared", "data")

@@ -71,7 +71,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, task Task, protocol string, ro
 	if err != nil {
 		return Result{}, nil, err
 	}
-	return newResult(task, protocol, all), all, nil
+	return newResult(task, protocol, rows, all), all, nil
 }
 
 // check refuses what cannot be evaluated.

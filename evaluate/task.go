@@ -92,6 +92,9 @@ func FindTask(name string) (Task, error) {
 // HasOptions reports whether there is a list of answers to choose from, so that the task can be scored by likelihood.
 func (t Task) HasOptions() bool { return t.kind == choice || t.kind == label }
 
+// HasLabels reports whether the answers are labels of a closed set that the rows themselves tell.
+func (t Task) HasLabels() bool { return t.kind == label }
+
 // RunsCode reports whether the task runs what the model writes.
 func (t Task) RunsCode() bool { return t.kind == code }
 

@@ -49,6 +49,7 @@ func (r *evalReport) tables(title string) {
 	defer w.Close()
 	var accuracies, translations [][]string
 	var judged []evaluate.Result
+	balanced := false // whether a task has a balanced accuracy
 	for _, m := range r.measured {
 		if t := m.Translation; t != nil {
 			translations = append(translations, []string{m.Task, m.Protocol, fmt.Sprint(m.Total), fmt.Sprintf("%.2f", t.BLEU),
@@ -56,14 +57,25 @@ func (r *evalReport) tables(title string) {
 			continue
 		}
 		judged = append(judged, m)
-		accuracies = append(accuracies, []string{m.Task, m.Protocol, fmt.Sprint(m.Correct), fmt.Sprint(m.Total), percent(m.Accuracy), points(m.StandardError)})
+		recall := ""
+		if m.BalancedAccuracy != nil {
+			recall, balanced = percent(*m.BalancedAccuracy), true
+		}
+		accuracies = append(accuracies, []string{m.Task, m.Protocol, fmt.Sprint(m.Correct), fmt.Sprint(m.Total), percent(m.Accuracy), points(m.StandardError), recall})
 	}
 	if len(judged) > 1 {
 		mean, deviation := evaluate.MeanAccuracy(judged)
-		accuracies = append(accuracies, []string{fmt.Sprintf("mean of %d", len(judged)), "", "", "", percent(mean), points(deviation)})
+		accuracies = append(accuracies, []string{fmt.Sprintf("mean of %d", len(judged)), "", "", "", percent(mean), points(deviation), ""})
 	}
 	if len(accuracies) > 0 {
-		w.Table(title, []string{"task", "protocol", "correct", "total", "accuracy", "± standard error"}, accuracies)
+		header := []string{"task", "protocol", "correct", "total", "accuracy", "± standard error", "balanced"}
+		if !balanced {
+			header = header[:6]
+		}
+		for i := range accuracies {
+			accuracies[i] = accuracies[i][:len(header)]
+		}
+		w.Table(title, header, accuracies)
 	}
 	if len(translations) > 0 {
 		w.Table(title, []string{"task", "protocol", "sentences", "BLEU", "±", "chrF", "±"}, translations)

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Runs the paper's comparisons and studies on a model and the field's data, and keeps their results here. See README.md."""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+# What every experiment shares: steps of one packed sequence of 512 tokens; blocks of 64, since 256 divides neither side of
+# SmolLM2-135M's 576 and 192.
+COMMON = "--max_steps 100 --per_device_train_batch_size 1 --block_size 64 --val_size 320"
+MATH = "--dataset {data}/math/train/math_9k.json --max_rows 2000"
+COMMONSENSE = "--dataset {data}/commonsense/train/commonsense_15k.json --max_rows 2000"
+# The controls are those that the question needs: v_only is one of study mlp's.
+METHODS = "--methods smt,full,lora,dora,random,diagonal,magnitude --seeds 1,2"
+
+EXPERIMENTS = {
+    "compare-math": f"compare {MATH} {METHODS}",
+    "compare-commonsense": f"compare {COMMONSENSE} {METHODS} --task_limit 200 --tasks boolq={{data}}/commonsense/test/boolq.json "
+                           "--tasks piqa={data}/commonsense/test/piqa.json",
+    "memory": f"study memory {MATH}",
+    "breakeven": f"study breakeven {MATH}",
+    "block-size": f"study block-size {MATH} --seeds 1,2",
+    "warmup": f"study warmup {MATH} --seeds 1,2",
+    "mlp": f"study mlp {MATH} --seeds 1,2",
+    "plateau": f"study plateau {MATH} --seeds 1,2",
+    "selection": f"study selection {MATH} --seeds 1,2",
+    "tasks": "study tasks --max_rows 2000 --dataset {data}/math/train/math_9k.json,{data}/commonsense/train/commonsense_15k.json,"
+             "{data}/domains/mbpp_train.json,{data}/domains/multi30k_en_de_train.json,{data}/domains/pubmedqa_train.json,{data}/domains/legalbench_fewshot.json",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help="experiments: " + ", ".join(EXPERIMENTS))
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", required=True, help="directory of math/, commonsense/ and domains/")
+    parser.add_argument("--out", required=True, help="directory for the runs, gone on with if it is there")
+    parser.add_argument("--dry_run", action="store_true", help="print the cells and how long they will take")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FLAG", help="flags that come last, such as --set=--max_steps=200")
+    args = parser.parse_args()
+    for name in args.names:
+        if name not in EXPERIMENTS:
+            parser.error(f"experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        binary = str(pathlib.Path(scratch) / "smt")
+        subprocess.run(["go", "build", "-o", binary, "./cmd/smt"], cwd=ROOT, check=True)
+        for name in args.names:
+            out = pathlib.Path(args.out) / name
+            flags = [*EXPERIMENTS[name].format(data=args.data).split(), *COMMON.split(), "--model_name_or_path", args.model, "--output_dir", str(out), *args.set]
+            print("smt", *flags, flush=True)
+            subprocess.run([binary, *flags, *(["--dry_run"] if args.dry_run else [])], check=True)
+            if not args.dry_run:
+                keep(name, out)
+
+
+def keep(name, out):
+    """Copies what an experiment found to results/, but for the losses of single rows."""
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    shutil.copy(out / "results.csv", results / f"{name}.csv")
+    (results / f"{name}.json").write_text(json.dumps(without_rows(json.loads((out / "results.json").read_text())), indent=1) + "\n")
+
+
+def without_rows(value):
+    """The same JSON without lists of more than 250 numbers: every row's loss, every step's."""
+    if isinstance(value, dict):
+        return {k: without_rows(v) for k, v in value.items() if not (isinstance(v, list) and len(v) > 250)}
+    if isinstance(value, list):
+        return [without_rows(v) for v in value]
+    return value
+
+
+main()
