@@ -3,7 +3,6 @@
 import argparse
 import json
 import pathlib
-import shutil
 import subprocess
 import tempfile
 
@@ -55,23 +54,30 @@ def main():
             print("smt", *flags, flush=True)
             subprocess.run([binary, *flags, *(["--dry_run"] if args.dry_run else [])], check=True)
             if not args.dry_run:
-                keep(name, out)
+                keep(name, out, {str(out): f"OUT/{name}", args.model: "MODEL", args.data: "DATA"})
 
 
-def keep(name, out):
-    """Copies what an experiment found to results/, but for the losses of single rows."""
+def keep(name, out, places):
+    """Copies what an experiment found to results/, but for the losses of single rows, with names for the places on this machine."""
     results = HERE / "results"
     results.mkdir(exist_ok=True)
-    shutil.copy(out / "results.csv", results / f"{name}.csv")
-    (results / f"{name}.json").write_text(json.dumps(without_rows(json.loads((out / "results.json").read_text())), indent=1) + "\n")
+
+    def named(text):
+        for place, word in places.items():
+            text = text.replace(place, word)
+        return text
+
+    found = without_long_lists(json.loads((out / "results.json").read_text()))
+    (results / f"{name}.json").write_text(named(json.dumps(found, indent=1)) + "\n")
+    (results / f"{name}.csv").write_text(named((out / "results.csv").read_text()))
 
 
-def without_rows(value):
-    """The same JSON without lists of more than 250 numbers: every row's loss, every step's."""
+def without_long_lists(value):
+    """The same JSON without lists of more than 99 numbers: a loss for each row, a gradient norm for each step."""
     if isinstance(value, dict):
-        return {k: without_rows(v) for k, v in value.items() if not (isinstance(v, list) and len(v) > 250)}
+        return {k: without_long_lists(v) for k, v in value.items() if not (isinstance(v, list) and len(v) > 99)}
     if isinstance(value, list):
-        return [without_rows(v) for v in value]
+        return [without_long_lists(v) for v in value]
     return value
 
 
