@@ -27,7 +27,6 @@ func main() {
 	flag.IntVar(&common.Steps, "steps", 3, "steps to time")
 	flag.IntVar(&common.Warmup, "warmup", 1, "steps before them")
 	flag.Parse()
-	common.Seq, common.Batch = 512, 2
 	var err error
 	switch {
 	case *point != "":
@@ -49,6 +48,8 @@ type curve struct {
 	Axis    string                  `json:"axis"`
 	X       []float64               `json:"x"`
 	Results []*benchmark.StepResult `json:"results"`
+
+	x func(*benchmark.StepResult) float64 // what grows
 }
 
 // A chart shows curves over one axis.
@@ -65,48 +66,41 @@ func run(out string, common benchmark.StepOptions, threads int) error {
 	if shape == nil {
 		return fmt.Errorf("growth: config %q: expected S, M or L", common.Config)
 	}
-	var rows, sequence, layers, shares curve
-	rows.Name, sequence.Name = "sequences of 256", "one sequence"
-	layers.Name, shares.Name = "layers", "trained"
-	measure := func(c *curve, axis string, o benchmark.StepOptions, x func(*benchmark.StepResult) float64) error {
-		r, err := measureApart(o, threads)
-		if err != nil {
-			return err
-		}
-		c.Axis, c.X, c.Results = axis, append(c.X, x(r)), append(c.Results, r)
-		fmt.Printf("%s %g: %.3f s a step, %.0f MiB\n", axis, c.X[len(c.X)-1], r.StepSeconds, r.Delta)
-		return nil
-	}
+	common.Seq, common.Batch = 512, 2
 	tokens := func(r *benchmark.StepResult) float64 { return float64(r.Seq * r.Batch) }
+	rows := &curve{Name: "sequences of 256", Axis: "tokens of a step", x: tokens}
+	sequence := &curve{Name: "one sequence", Axis: "tokens of a step", x: tokens}
+	layers := &curve{Name: "layers", Axis: "layers", x: func(r *benchmark.StepResult) float64 { return float64(r.Layers) }}
+	shares := &curve{Name: "trained", Axis: "% of all parameters trained",
+		x: func(r *benchmark.StepResult) float64 { return 100 * float64(r.Trainable) / float64(r.Params) }}
 	for t := 256; t <= 4096; t *= 2 {
 		o := common
 		o.Seq, o.Batch = 256, t/256
-		if err := measure(&rows, "tokens of a step", o, tokens); err != nil {
+		if err := rows.measure(o, threads); err != nil {
 			return err
 		}
 		o.Seq, o.Batch = t, 1
-		if err := measure(&sequence, "tokens of a step", o, tokens); err != nil {
+		if err := sequence.measure(o, threads); err != nil {
 			return err
 		}
 	}
 	for _, quarters := range []int{1, 2, 4, 6, 8} {
 		o := common
 		o.Layers = shape.Layers * quarters / 4
-		if err := measure(&layers, "layers", o, func(r *benchmark.StepResult) float64 { return float64(r.Layers) }); err != nil {
+		if err := layers.measure(o, threads); err != nil {
 			return err
 		}
 	}
 	for _, share := range []float64{0.0025, 0.005, 0.01, 0.02, 0.04} {
 		o := common
 		o.Share = share
-		percent := func(r *benchmark.StepResult) float64 { return 100 * float64(r.Trainable) / float64(r.Params) }
-		if err := measure(&shares, "% of all parameters trained", o, percent); err != nil {
+		if err := shares.measure(o, threads); err != nil {
 			return err
 		}
 	}
 	charts := []chart{
-		{"tokens", "tokens", rows.Axis, []*curve{&rows, &sequence}}, {"layers", "layers", layers.Axis, []*curve{&layers}},
-		{"share", "share of parameters trained", shares.Axis, []*curve{&shares}},
+		{"tokens", "tokens", rows.Axis, []*curve{rows, sequence}}, {"layers", "layers", layers.Axis, []*curve{layers}},
+		{"share", "share of parameters trained", shares.Axis, []*curve{shares}},
 	}
 	var all []*curve
 	for _, ch := range charts {
@@ -123,6 +117,17 @@ func run(out string, common benchmark.StepOptions, threads int) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(out, "growth.json"), append(raw, '\n'), 0o644)
+}
+
+// measure adds a point.
+func (c *curve) measure(o benchmark.StepOptions, threads int) error {
+	r, err := measureApart(o, threads)
+	if err != nil {
+		return err
+	}
+	c.X, c.Results = append(c.X, c.x(r)), append(c.Results, r)
+	fmt.Printf("%s %g: %.3f s a step, %.0f MiB\n", c.Axis, c.x(r), r.StepSeconds, r.Delta)
+	return nil
 }
 
 func seconds(r *benchmark.StepResult) float64   { return r.StepSeconds }

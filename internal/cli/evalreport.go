@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"smt/evaluate"
 )
@@ -49,7 +50,11 @@ func (r *evalReport) tables(title string) {
 	defer w.Close()
 	var accuracies, translations [][]string
 	var judged []evaluate.Result
-	balanced := false // whether a task has a balanced accuracy
+	balanced := slices.ContainsFunc(r.measured, func(m evaluate.Result) bool { return m.BalancedAccuracy != nil })
+	accuracyHeader := []string{"task", "protocol", "correct", "total", "accuracy", "± standard error"}
+	if balanced {
+		accuracyHeader = append(accuracyHeader, "balanced")
+	}
 	for _, m := range r.measured {
 		if t := m.Translation; t != nil {
 			translations = append(translations, []string{m.Task, m.Protocol, fmt.Sprint(m.Total), fmt.Sprintf("%.2f", t.BLEU),
@@ -57,25 +62,18 @@ func (r *evalReport) tables(title string) {
 			continue
 		}
 		judged = append(judged, m)
-		recall := ""
+		cells := []string{m.Task, m.Protocol, fmt.Sprint(m.Correct), fmt.Sprint(m.Total), percent(m.Accuracy), points(m.StandardError)}
 		if m.BalancedAccuracy != nil {
-			recall, balanced = percent(*m.BalancedAccuracy), true
+			cells = append(cells, percent(*m.BalancedAccuracy))
 		}
-		accuracies = append(accuracies, []string{m.Task, m.Protocol, fmt.Sprint(m.Correct), fmt.Sprint(m.Total), percent(m.Accuracy), points(m.StandardError), recall})
+		accuracies = append(accuracies, cells)
 	}
 	if len(judged) > 1 {
 		mean, deviation := evaluate.MeanAccuracy(judged)
-		accuracies = append(accuracies, []string{fmt.Sprintf("mean of %d", len(judged)), "", "", "", percent(mean), points(deviation), ""})
+		accuracies = append(accuracies, []string{fmt.Sprintf("mean of %d", len(judged)), "", "", "", percent(mean), points(deviation)})
 	}
 	if len(accuracies) > 0 {
-		header := []string{"task", "protocol", "correct", "total", "accuracy", "± standard error", "balanced"}
-		if !balanced {
-			header = header[:6]
-		}
-		for i := range accuracies {
-			accuracies[i] = accuracies[i][:len(header)]
-		}
-		w.Table(title, header, accuracies)
+		w.Table(title, accuracyHeader, accuracies)
 	}
 	if len(translations) > 0 {
 		w.Table(title, []string{"task", "protocol", "sentences", "BLEU", "±", "chrF", "±"}, translations)
