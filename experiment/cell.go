@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"smt/config"
@@ -68,7 +69,7 @@ func (r *Recipe) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// Measures are what is measured of a trained model.
+// Measures are what is measured of a trained model. Whatever is "" or empty is not.
 type Measures struct {
 	// Validation are rows that learning rates are chosen by, Test rows that results are reported on; neither is trained on.
 	Validation string `json:"validation,omitempty"`
@@ -76,6 +77,12 @@ type Measures struct {
 	// Digest is the SHA-256 of the training, validation and test rows.
 	Digest string `json:"digest"`
 	Tasks  []Task `json:"tasks,omitempty"`
+}
+
+// cover reports whether who has these measures has the others, too.
+func (m Measures) cover(others Measures) bool {
+	return (m.Validation != "" || others.Validation == "") && (m.Test != "" || others.Test == "") &&
+		(len(others.Tasks) == 0 || slices.Equal(m.Tasks, others.Tasks))
 }
 
 // A Task is a measure of accuracy: a task of package evaluate, or "demo" for exact match on the demo's held-out rows.
@@ -86,17 +93,23 @@ type Task struct {
 	Limit    int    `json:"limit,omitempty"` // rows; 0: all
 }
 
+// records is the name of the file of the task's records: tasks that differ have different ones.
+func (t Task) records() string {
+	sum := sha256.Sum256(fmt.Append(nil, t.File, "\n", t.Protocol, "\n", t.Limit))
+	return "task-" + t.Name + "-" + hex.EncodeToString(sum[:4]) + ".jsonl"
+}
+
 // DemoTask is the name of the demo's own measure.
 const DemoTask = "demo"
 
-// ID identifies the run and its measures: cells that would give the same numbers have the same. Names, labels and where
-// files lie do not matter.
+// ID identifies the run: cells that would train the same model on the same rows have the same. Names, labels, where files lie
+// and what is measured of the model do not matter.
 func (c Cell) ID() string {
 	r := c.Recipe.Recipe
 	r.OutputDir, r.ResumeFromCheckpoint, r.OverwriteOutputDir, r.LogFormat, r.LoggingSteps = "", "", false, "", 1
 	r.Dataset, r.EvalDataset, r.SaveSteps, r.SaveTotalLimit = nil, nil, 0, 0
 	c.Recipe.Recipe = r
-	c.Name, c.Labels, c.Measures.Validation, c.Measures.Test = "", nil, "", ""
+	c.Name, c.Labels, c.Measures = "", nil, Measures{Digest: c.Measures.Digest}
 	text, err := json.Marshal(c)
 	if err != nil {
 		panic("experiment: a cell that JSON cannot hold: " + err.Error()) // only NaN in a score could do that

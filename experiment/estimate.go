@@ -68,7 +68,14 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 				steps += warmup
 			}
 			seconds = steps * tokens * (p.Forward + p.Backward) / rate
-			seconds += measured.Forward * float64(l.Split.TestRows+l.Split.ValRows) * float64(length) / 2 / rate
+			rows := 0
+			if cell.Measures.Validation != "" {
+				rows += l.Split.ValRows
+			}
+			if cell.Measures.Test != "" {
+				rows += l.Split.TestRows
+			}
+			seconds += measured.Forward * float64(rows) * float64(length) / 2 / rate
 		}
 		e.Seconds, e.MiB, e.Total = append(e.Seconds, seconds), append(e.MiB, mib), e.Total+seconds
 	}

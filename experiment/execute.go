@@ -40,8 +40,9 @@ type trained struct {
 	Notes    []string        `json:"notes,omitempty"`
 }
 
-// Execute runs the cell whose directory is dir, from where an earlier process has left it, and writes its result there. It is
-// meant to be the only thing that its process does.
+// Execute runs the cell whose directory is dir, from where an earlier process has left it, and writes its result there: a cell
+// that has been trained is only measured, and losses of rows that are known are read. It is meant to be the only thing that its
+// process does.
 func Execute(ctx context.Context, dir string, reporter recipe.Reporter) error {
 	start := memory.RSS()
 	var c Cell
@@ -49,13 +50,11 @@ func Execute(ctx context.Context, dir string, reporter recipe.Reporter) error {
 		return err
 	}
 	notes := &noting{Reporter: reporter}
-	var t trained
-	switch err := readJSON(filepath.Join(dir, trainedFile), &t); {
-	case errors.Is(err, fs.ErrNotExist):
-		if t, err = train(ctx, dir, c, start, notes); err != nil {
-			return err
-		}
-	case err != nil:
+	t, err := readTrained(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		t, err = train(ctx, dir, c, start, notes)
+	}
+	if err != nil {
 		return err
 	}
 	r := &Result{Cell: c, ID: c.ID(), Status: Done, StartRSS: t.StartRSS, Notes: t.Notes, Dir: dir}
@@ -63,6 +62,22 @@ func Execute(ctx context.Context, dir string, reporter recipe.Reporter) error {
 		return err
 	}
 	return writeJSON(filepath.Join(dir, resultFile), r)
+}
+
+// readTrained reads what is kept of the training in dir. A model that was removed after it had been measured is as if it had
+// not been trained: what is left of its run is removed, and the error is [fs.ErrNotExist].
+func readTrained(dir string) (t trained, err error) {
+	if err = readJSON(filepath.Join(dir, trainedFile), &t); err != nil || t.Summary == nil || t.Summary.Adapter != "" || t.Diverged != "" {
+		return t, err
+	}
+	if _, err = os.Stat(t.Summary.Model); errors.Is(err, fs.ErrNotExist) {
+		for _, name := range []string{trainedFile, runDir} {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return t, fmt.Errorf("experiment: %w", err)
+			}
+		}
+	}
+	return t, err
 }
 
 // train runs the recipe. What ends with numbers that are not finite is a result, too.
@@ -155,8 +170,8 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 			return stopped(ctx, err)
 		}
 	}
-	for i, task := range r.Measures.Tasks {
-		e.Records = filepath.Join(r.Dir, fmt.Sprintf("task-%d.jsonl", i+1))
+	for _, task := range r.Measures.Tasks {
+		e.Records = filepath.Join(r.Dir, task.records())
 		result, err := runTask(ctx, e, m, c, task)
 		if err != nil {
 			return stopped(ctx, err)

@@ -157,19 +157,28 @@ func (c Cell) On(s Split) Cell {
 }
 
 // Run brings cells to their end, in order, and returns their results. Those that are finished are only read; those that were
-// interrupted go on. A cell that fails does not end the experiment unless all others would fail with it.
+// interrupted go on, and those that have fewer measures than they are to have are measured again. A cell that fails does not
+// end the experiment unless all others would fail with it.
 func (l *Lab) Run(ctx context.Context, phase string, cells []Cell) ([]Result, error) {
 	results, open, stored := make([]Result, len(cells)), []int{}, 0
 	for _, c := range cells {
-		if _, ok := l.byID[c.ID()]; !ok {
-			at := len(l.Results)
+		at, known := l.byID[c.ID()]
+		switch {
+		case !known:
+			at = len(l.Results)
 			l.byID[c.ID()] = at
-			l.Results = append(l.Results, l.stored(c))
+			l.Results = append(l.Results, l.stored(c, filepath.Join(l.Dir, "cells", c.dirName())))
 			if l.Results[at].Status == "" {
 				open = append(open, at)
 			} else {
 				stored++
 			}
+		case l.Results[at].Measures.cover(c.Measures):
+		case l.DryRun:
+			l.Results[at].Measures = c.Measures
+		case l.Results[at].Status == Done:
+			l.Results[at] = l.stored(c, l.Results[at].Dir)
+			open = append(open, at)
 		}
 	}
 	if stored > 0 && !l.DryRun {
@@ -185,15 +194,19 @@ func (l *Lab) Run(ctx context.Context, phase string, cells []Cell) ([]Result, er
 	return results, nil
 }
 
-// stored is the finished result of a cell, or one without a status.
-func (l *Lab) stored(c Cell) Result {
-	r := Result{Cell: c, ID: c.ID(), Dir: filepath.Join(l.Dir, "cells", c.dirName())}
+// stored is the result of a cell that lies in dir, without a status if there is none or if it lacks a measure.
+func (l *Lab) stored(c Cell, dir string) Result {
 	var old Result
-	if readJSON(filepath.Join(r.Dir, resultFile), &old) == nil && old.ID == r.ID && (old.Status == Done || old.Status == Diverged) {
-		old.Cell, old.Dir = c, r.Dir
-		return old
+	if readJSON(filepath.Join(dir, resultFile), &old) != nil || old.ID != c.ID() || old.Status != Done && old.Status != Diverged {
+		return Result{Cell: c, ID: c.ID(), Dir: dir}
 	}
-	return r
+	if old.Status == Diverged || old.Measures.cover(c.Measures) {
+		c.Measures = old.Measures
+	} else {
+		old.Status = ""
+	}
+	old.Cell, old.Dir = c, dir
+	return old
 }
 
 // runAll runs the cells with the given places in Results.
@@ -236,11 +249,12 @@ func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
 	var ended *CellError
 	switch {
 	case err == nil:
-		cell, dir := r.Cell, r.Dir
-		if err := readJSON(filepath.Join(r.Dir, resultFile), r); err != nil {
+		found := Result{}
+		if err := readJSON(filepath.Join(r.Dir, resultFile), &found); err != nil {
 			return err
 		}
-		r.Cell, r.Dir = cell, dir
+		found.Cell, found.Dir = r.Cell, r.Dir
+		*r = found
 		return l.tidy(r)
 	case errors.As(err, &ended) && !hopeless[ended.Code]:
 		r.Status, r.Error = Failed, ended.Message
@@ -250,41 +264,58 @@ func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
 	return err
 }
 
-// tidy removes what a finished cell no longer needs: checkpoints, and models as large as the base.
+// tidy removes what a finished cell no longer needs: checkpoints and, once the test rows are measured, a model as large as the
+// base.
 func (l *Lab) tidy(r *Result) error {
-	names := []string{"checkpoints", "best"}
-	if !l.KeepModels {
-		names = append(names, "model")
-	}
-	for _, name := range names {
+	for _, name := range []string{"checkpoints", "best"} {
 		if err := os.RemoveAll(filepath.Join(r.Dir, runDir, name)); err != nil {
 			return fmt.Errorf("experiment: %w", err)
 		}
+	}
+	if r.Measures.Test == "" {
+		return nil
+	}
+	return l.dropModel(r)
+}
+
+// dropModel removes the cell's model if it is as large as the base, unless models are kept.
+func (l *Lab) dropModel(r *Result) error {
+	if l.KeepModels {
+		return nil
+	}
+	if err := os.RemoveAll(filepath.Join(r.Dir, runDir, "model")); err != nil {
+		return fmt.Errorf("experiment: %w", err)
 	}
 	return nil
 }
 
 // left estimates the time for the cells with the given places from those that are done: the mean of the same method, or of
-// all methods.
+// all methods. Cells that only lack measures are not trained again.
 func (l *Lab) left(open []int) time.Duration {
-	sums, counts := map[string]float64{}, map[string]float64{}
+	training, measures, counts := map[string]float64{}, map[string]float64{}, map[string]float64{}
 	for _, r := range l.Results {
 		if r.Status == Done {
 			for _, key := range []string{r.Method, ""} {
-				sums[key] += r.TrainSeconds + r.MeasureSeconds
+				training[key] += r.TrainSeconds
+				measures[key] += r.MeasureSeconds
 				counts[key]++
 			}
 		}
 	}
 	total := 0.0
 	for _, at := range open {
-		key := l.Results[at].Method
+		r := &l.Results[at]
+		key := r.Method
 		if counts[key] == 0 {
 			key = ""
 		}
-		if counts[key] > 0 {
-			total += sums[key] / counts[key]
+		if counts[key] == 0 {
+			continue
 		}
+		if r.TrainSeconds == 0 {
+			total += training[key] / counts[key]
+		}
+		total += measures[key] / counts[key]
 	}
 	return time.Duration(total * float64(time.Second))
 }

@@ -123,7 +123,9 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 		if r.WarmupFullSteps == 0 {
 			r.WarmupFullSteps = sparse.WarmupSteps(max(l.Recipe.MaxSteps, 1))
 		}
-		cells = append(cells, l.Cell("all blocks by "+m.Name, "all blocks", WithSeed(r, l.Seeds[0])))
+		c := l.Cell("all blocks by "+m.Name, "all blocks", WithSeed(r, l.Seeds[0]))
+		c.Measures = Measures{Digest: c.Measures.Digest} // its selection is all that is asked of it
+		cells = append(cells, c)
 	}
 	all, err := l.Run(ctx, "scores of all blocks", cells)
 	if err != nil || l.DryRun {
@@ -173,6 +175,7 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 		c := l.Cell(fmt.Sprintf("one block %s %d,%d", k.Name, k.Row, k.Col), "one block", WithSeed(best.Best.Recipe.Recipe, l.Seeds[0]),
 			Label{"rank", fmt.Sprint(1 + i*(len(order)-1)/(n-1))})
 		c.Blocks = &sparse.Selection{BlockSize: size, Matrices: []sparse.MatrixSelection{{Matrix: k.Matrix, Blocks: []sparse.ScoredBlock{k.ScoredBlock}}}}
+		c.Measures.Validation, c.Measures.Tasks = "", nil
 		cells = append(cells, c)
 	}
 	results, err := l.Run(ctx, "single blocks", cells)

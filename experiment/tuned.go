@@ -25,7 +25,8 @@ type Tuned struct {
 	Runs []Result // with the best rate, one for each seed
 }
 
-// Tune chooses each contender's learning rate and runs it with every seed. The grid is run with the first seed; a grid whose
+// Tune chooses each contender's learning rate and runs it with every seed. The grid is run with the first seed and measured on the
+// validation rows alone: test rows and tasks, which may take longer than the training, are for the chosen rates. A grid whose
 // best rate lies at its edge grows beyond it, up to Extend times, since a baseline that would do better with a rate that was
 // not tried is no baseline. The rates of all contenders get the same number of tries.
 func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error) {
@@ -38,7 +39,9 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 		var cells []Cell
 		for i := range tuned {
 			for _, rate := range tuned[i].Rates {
-				cells = append(cells, l.tuneCell(tuned[i].Contender, rate, l.Seeds[0]))
+				c := l.tuneCell(tuned[i].Contender, rate, l.Seeds[0])
+				c.Measures.Test, c.Measures.Tasks = "", nil
+				cells = append(cells, c)
 			}
 		}
 		phase := "learning rates"
@@ -57,6 +60,13 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 			if l.DryRun {
 				t.Best = &t.Grid[len(t.Grid)/2]
 				continue
+			}
+			for k := range t.Grid {
+				if r := &t.Grid[k]; r.Usable() && r != t.Best {
+					if err := l.dropModel(r); err != nil {
+						return nil, err
+					}
+				}
 			}
 			if next, ok := beyond(t); ok && round < l.Extend {
 				t.Rates = slices.Sorted(slices.Values(append(t.Rates, next)))

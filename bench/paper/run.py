@@ -12,6 +12,9 @@ ROOT = HERE.parents[1]
 # What every experiment shares: steps of one packed sequence of 512 tokens; blocks of 64, since 256 divides neither side of
 # SmolLM2-135M's 576 and 192.
 COMMON = "--max_steps 100 --per_device_train_batch_size 1 --block_size 64 --val_size 320"
+# The grids of learning rates, a factor of 3 apart, around the best of earlier looks at runs of this length; they grow where the
+# best lies at an edge.
+RATES = "--learning_rates 5e-4,1.5e-3,4.5e-3 --learning_rates full=3e-5,1e-4,3e-4"
 MATH = "--dataset {data}/math/train/math_9k.json --max_rows 2000"
 COMMONSENSE = "--dataset {data}/commonsense/train/commonsense_15k.json --max_rows 2000"
 # The controls are those that the question needs: v_only is one of study mlp's.
@@ -40,7 +43,7 @@ def main():
     parser.add_argument("--data", required=True, help="directory of math/, commonsense/ and domains/")
     parser.add_argument("--out", required=True, help="directory for the runs, gone on with if it is there")
     parser.add_argument("--dry_run", action="store_true", help="print the cells and how long they will take")
-    parser.add_argument("--set", nargs="*", default=[], metavar="FLAG", help="flags that come last, such as --set=--max_steps=200")
+    parser.add_argument("--set", action="append", default=[], metavar="FLAG", help="a flag that comes last, such as --set=--max_steps=200; may be given again")
     args = parser.parse_args()
     for name in args.names:
         if name not in EXPERIMENTS:
@@ -50,7 +53,7 @@ def main():
         subprocess.run(["go", "build", "-o", binary, "./cmd/smt"], cwd=ROOT, check=True)
         for name in args.names:
             out = pathlib.Path(args.out) / name
-            flags = [*EXPERIMENTS[name].format(data=args.data).split(), *COMMON.split(), "--model_name_or_path", args.model, "--output_dir", str(out), *args.set]
+            flags = [*EXPERIMENTS[name].format(data=args.data).split(), *COMMON.split(), *RATES.split(), "--model_name_or_path", args.model, "--output_dir", str(out), *args.set]
             print("smt", *flags, flush=True)
             subprocess.run([binary, *flags, *(["--dry_run"] if args.dry_run else [])], check=True)
             if not args.dry_run:

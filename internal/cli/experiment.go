@@ -324,7 +324,10 @@ func (w *experimentWatch) due() bool {
 
 // Cell shows a finished cell.
 func (w *experimentWatch) Cell(done, cells int, r experiment.Result, left time.Duration) {
-	loss := r.Test.Loss()
+	kind, loss := "test", r.Test.Loss()
+	if r.Measures.Test == "" { // a learning rate is being chosen
+		kind, loss = "validation", r.Validation.Loss()
+	}
 	if w.json {
 		json.NewEncoder(w.out).Encode(struct {
 			Event     string              `json:"event"`
@@ -333,19 +336,25 @@ func (w *experimentWatch) Cell(done, cells int, r experiment.Result, left time.D
 			Name      string              `json:"name"`
 			Status    string              `json:"status"`
 			Trainable int                 `json:"params_trainable"`
+			Val       experiment.Estimate `json:"validation_loss"`
 			Test      experiment.Estimate `json:"test_loss"`
 			Seconds   float64             `json:"train_seconds"`
 			PeakRSS   float64             `json:"peak_rss_mib"`
 			Left      float64             `json:"seconds_left"`
-		}{"cell", done, cells, r.Name, r.Status, r.Trainable, loss, r.TrainSeconds, r.PeakRSS, left.Seconds()})
+		}{"cell", done, cells, r.Name, r.Status, r.Trainable, r.Validation.Loss(), r.Test.Loss(), r.TrainSeconds, r.PeakRSS, left.Seconds()})
 		return
 	}
 	text := fmt.Sprintf("[%d/%d] %s: ", done, cells, r.Name)
 	switch {
-	case r.Status == experiment.Done && r.Method == experiment.Base:
-		text += fmt.Sprintf("test loss %.4f ± %.4f", loss.Mean, loss.StandardError)
 	case r.Status == experiment.Done:
-		text += fmt.Sprintf("test loss %.4f ± %.4f, %.1f s, %.0f MiB", loss.Mean, loss.StandardError, r.TrainSeconds, r.PeakRSS)
+		var facts []string
+		if loss.N > 0 {
+			facts = append(facts, fmt.Sprintf("%s loss %.4f ± %.4f", kind, loss.Mean, loss.StandardError))
+		}
+		if r.Method != experiment.Base {
+			facts = append(facts, fmt.Sprintf("%.1f s, %.0f MiB", r.TrainSeconds, r.PeakRSS))
+		}
+		text += strings.Join(facts, ", ")
 	default:
 		text += r.Status + ": " + r.Error
 	}
