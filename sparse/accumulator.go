@@ -115,11 +115,11 @@ func (a *Accumulator) observe(i int, dy, x device.Tensor) {
 		g := a.scratch.tensor(0, m.Out, m.In)
 		dev.MatMul(g, dy, true, x, false, false)
 		a.addStep(i, g)
+	case GradientSNR:
+		dev.MatMul(a.sums[i], dy, true, x, false, true)
+		a.addProduct(i, dy, x)
 	case AbsMeanSum, TokenFisher:
-		u, v := a.scratch.tensor(1, dy.Rows, rows), a.scratch.tensor(2, x.Rows, cols)
-		dev.BlockSums(u, dy, a.Size, a.Score == TokenFisher)
-		dev.BlockSums(v, x, a.Size, a.Score == TokenFisher)
-		dev.MatMul(a.blocks[i], u, true, v, false, true)
+		a.addProduct(i, dy, x)
 	case Activation:
 		u, v := a.scratch.tensor(1, dy.Rows, rows), a.scratch.tensor(2, x.Rows, cols)
 		dev.BlockSums(u, dy, a.Size, true)
@@ -129,6 +129,15 @@ func (a *Accumulator) observe(i int, dy, x device.Tensor) {
 	case ActivationChannels:
 		a.addChannels(i, x)
 	}
+}
+
+// addProduct adds to the blocks of matrix i the product of the block sums of dy and x, or of their squares.
+func (a *Accumulator) addProduct(i int, dy, x device.Tensor) {
+	rows, cols := a.Matrices[i].Grid(a.Size)
+	u, v := a.scratch.tensor(1, dy.Rows, rows), a.scratch.tensor(2, x.Rows, cols)
+	a.Device.BlockSums(u, dy, a.Size, a.Score != AbsMeanSum)
+	a.Device.BlockSums(v, x, a.Size, a.Score != AbsMeanSum)
+	a.Device.MatMul(a.blocks[i], u, true, v, false, true)
 }
 
 // addStep takes the scores of a step from its gradient g [out, in] of matrix i.
@@ -230,6 +239,10 @@ func (a *Accumulator) reduced(scores []float64, i, cols int) {
 		a.Device.BlockScores(a.blocks[i], a.sums[i], a.Size, device.SumSquares, false)
 	}
 	a.Device.Read(a.blocks[i], scores)
+	if a.Score == GradientSNR {
+		a.signalToNoise(scores, i)
+		return
+	}
 	steps := float64(a.steps)
 	for k, s := range scores {
 		r, c := a.Matrices[i].BlockSize(device.Block{Row: int32(k / cols), Col: int32(k % cols)}, a.Size)
@@ -245,6 +258,20 @@ func (a *Accumulator) reduced(scores []float64, i, cols int) {
 			s = s / elements / steps
 		}
 		scores[k] = s
+	}
+}
+
+// signalToNoise divides the squared norms of the summed gradients of matrix i by scores, the sums of the tokens'. A block that
+// no token reaches has the score 0.
+func (a *Accumulator) signalToNoise(scores []float64, i int) {
+	rows, cols := a.Matrices[i].Grid(a.Size)
+	t, signal := a.scratch.tensor(3, rows, cols), make([]float64, rows*cols)
+	a.Device.BlockScores(t, a.sums[i], a.Size, device.SumSquares, false)
+	a.Device.Read(t, signal)
+	for k, noise := range scores {
+		if noise > 0 {
+			scores[k] = signal[k] / noise
+		}
 	}
 }
 
@@ -321,7 +348,7 @@ func Bytes(score Score, b int, matrices []Matrix, tokens int, several bool, widt
 	switch {
 	case score == Magnitude || score.stepwise() && !several:
 		elements += largest
-	case score == AbsMeanSum || score == TokenFisher || score == Activation:
+	case score == AbsMeanSum || score == TokenFisher || score == GradientSNR || score == Activation:
 		elements += tokens * (tall + wide)
 	case score == ActivationChannels:
 		elements += (tokens + b - 1) / b * wide

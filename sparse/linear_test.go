@@ -173,7 +173,8 @@ func TestNothingBelowTheLowestBlock(t *testing.T) {
 func TestScoresEqualDenseFormulas(t *testing.T) {
 	base := modeltest.Open(t, modeltest.Llama(), 11)
 	for _, several := range []bool{false, true} {
-		for _, score := range []sparse.Score{sparse.MeanAbsSum, sparse.AbsMeanSum, sparse.MeanAbsStep, sparse.L2Sum, sparse.TokenFisher, sparse.VOnly} {
+		var fisher [][]float64
+		for _, score := range []sparse.Score{sparse.MeanAbsSum, sparse.AbsMeanSum, sparse.MeanAbsStep, sparse.L2Sum, sparse.TokenFisher, sparse.GradientSNR, sparse.VOnly} {
 			d, dev := newDecoder(t, base)
 			targets := sparse.Targets(d.Linears(), modules)
 			a := sparse.NewAccumulator(dev, score, blockSize, targets, several)
@@ -225,6 +226,7 @@ func TestScoresEqualDenseFormulas(t *testing.T) {
 				t.Fatal(err)
 			}
 			if score == sparse.TokenFisher {
+				fisher = scores
 				continue // compared with stored float64 results in package parity
 			}
 			for i, m := range targets {
@@ -241,7 +243,7 @@ func TestScoresEqualDenseFormulas(t *testing.T) {
 							want += v
 						case sparse.MeanAbsStep:
 							want += abs[m.Name][at]
-						case sparse.L2Sum:
+						case sparse.L2Sum, sparse.GradientSNR:
 							want += v * v
 						}
 					})
@@ -249,7 +251,10 @@ func TestScoresEqualDenseFormulas(t *testing.T) {
 						want = math.Sqrt(want) * n
 					}
 					want = math.Abs(want) / n / steps
-					if math.Abs(got-want) > 1e-12 {
+					if score == sparse.GradientSNR {
+						want /= fisher[i][k]
+					}
+					if math.Abs(got-want) > 1e-12*max(1, want) {
 						t.Fatalf("%s several=%v %s block %v: score %g, expected %g", score, several, m.Name, block, got, want)
 					}
 				}

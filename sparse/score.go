@@ -23,6 +23,11 @@ const (
 	// TokenFisher is mean_s mean_ij Σ_t (dY_ti X_tj)², the token-level empirical Fisher information, as a product of block
 	// sums of squares: no dense gradient.
 	TokenFisher Score = "token_fisher"
+	// GradientSNR is the signal of the gradient beside its noise: ‖Σ_s G_s‖² / Σ_s Σ_t ‖dY_t X_tᵀ‖² over the block, the squared
+	// norm of the sum beside the sum of the tokens' squared norms. It is about 1 where tokens pull in unrelated directions, and
+	// grows with their number where they agree. Unlike the norms above it does not grow with the size of inputs and gradients:
+	// it does not gather the blocks that tolerate small steps only. It needs dense sums of the target matrices.
+	GradientSNR Score = "gradient_snr"
 
 	// Frequency is the number of steps in which the block would have been selected, had that step's mean_ij |G_s| alone
 	// decided within the same budget; equal numbers are ranked by the mean of mean_ij |G_s| over the steps, which is added
@@ -51,7 +56,7 @@ const (
 )
 
 // Scores lists the rules, the default first.
-var Scores = []Score{MeanAbsSum, AbsMeanSum, MeanAbsStep, L2Sum, TokenFisher, Frequency, Activation, ActivationChannels, VOnly,
+var Scores = []Score{MeanAbsSum, AbsMeanSum, MeanAbsStep, L2Sum, TokenFisher, GradientSNR, Frequency, Activation, ActivationChannels, VOnly,
 	Random, Diagonal, Magnitude}
 
 // ParseScore finds a rule by name.
@@ -65,7 +70,7 @@ func ParseScore(name string) (Score, error) {
 }
 
 // Dense reports whether the rule needs a dense sum for each target matrix during the whole warm-up.
-func (s Score) Dense() bool { return s == MeanAbsSum || s == L2Sum || s == VOnly }
+func (s Score) Dense() bool { return s == MeanAbsSum || s == L2Sum || s == VOnly || s == GradientSNR }
 
 // DataFree reports whether the rule reads no row of data, so that there is no warm-up.
 func (s Score) DataFree() bool { return s == Random || s == Diagonal || s == Magnitude }
@@ -86,6 +91,8 @@ func (s Score) Describe() string {
 		return "L2 norm of the sum of gradients"
 	case TokenFisher:
 		return "token-level empirical Fisher information"
+	case GradientSNR:
+		return "squared norm of the summed gradient beside the tokens'"
 	case Frequency:
 		return "how often among the top blocks of a step"
 	case Activation:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"smt/device"
 )
@@ -52,7 +53,14 @@ const (
 	Global Strategy = "global"
 	// PerMatrix gives every target matrix the same number of blocks.
 	PerMatrix Strategy = "per_matrix"
+	// Spread gives every target matrix a number of blocks in proportion to its own, and spreads them in it: of its rows and
+	// columns of blocks none holds more than p blocks before no more can be added to those with less. Blocks with large
+	// gradients lie in the same rows and columns, those of the model's outliers, which the other rules therefore fill.
+	Spread Strategy = "spread"
 )
+
+// Strategies lists them, the default first.
+var Strategies = []Strategy{Global, PerMatrix, Spread}
 
 // A Group is a set of target matrices that share one budget, such as attention or MLP.
 type Group struct {
@@ -85,10 +93,11 @@ type Selection struct {
 
 // Select is the sub-matrix selector: it ranks blocks by score and keeps each group's budget. scores[i] is the grid of
 // target i, row by row. Ties go by matrix name, then row, then column. With PerMatrix the group's blocks are shared out
-// evenly over its matrices: all get ⌊blocks/matrices⌋, and the first few in order of name one more.
+// evenly over its matrices: all get ⌊blocks/matrices⌋, and the first few in order of name one more. With Spread a matrix gets
+// its exact share rounded down, and those with the largest remainders one more.
 func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups []Group) (*Selection, error) {
-	if strategy != Global && strategy != PerMatrix {
-		return nil, fmt.Errorf("sparse: selection %q: expected global or per_matrix", strategy)
+	if !slices.Contains(Strategies, strategy) {
+		return nil, fmt.Errorf("sparse: selection %q: expected one of %s", strategy, strings.Trim(fmt.Sprint(Strategies), "[]"))
 	}
 	return &Selection{BlockSize: b, Strategy: strategy, Matrices: rank(targets, scores, b, strategy, groups)}, nil
 }
@@ -103,7 +112,7 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 		matrix int
 		ScoredBlock
 	}
-	take := func(matrices []int, n int) {
+	order := func(matrices []int) []candidate {
 		var all []candidate
 		for _, i := range matrices {
 			_, cols := targets[i].Grid(b)
@@ -115,26 +124,79 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 			return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(targets[x.matrix].Name, targets[y.matrix].Name),
 				cmp.Compare(x.Row, y.Row), cmp.Compare(x.Col, y.Col))
 		})
-		for _, c := range all[:min(n, len(all))] {
+		return all
+	}
+	take := func(all []candidate) {
+		for _, c := range all {
 			selected[c.matrix].Blocks = append(selected[c.matrix].Blocks, c.ScoredBlock)
 		}
 	}
 	for _, g := range groups {
 		if strategy == Global {
-			take(g.Matrices, g.Blocks)
+			all := order(g.Matrices)
+			take(all[:min(g.Blocks, len(all))])
 			continue
 		}
-		order := slices.Clone(g.Matrices)
-		slices.SortFunc(order, func(x, y int) int { return cmp.Compare(targets[x].Name, targets[y].Name) })
-		for at, i := range order {
-			n := g.Blocks / len(order)
-			if at < g.Blocks%len(order) {
-				n++
+		weights := make([]int, len(g.Matrices))
+		for at, i := range g.Matrices {
+			weights[at] = 1
+			if strategy == Spread {
+				weights[at] = len(scores[i])
 			}
-			take([]int{i}, n)
+		}
+		names := func(x, y int) int { return cmp.Compare(targets[g.Matrices[x]].Name, targets[g.Matrices[y]].Name) }
+		for at, n := range share(g.Blocks, weights, names) {
+			i := g.Matrices[at]
+			all := order([]int{i})
+			n = min(n, len(all))
+			if strategy == Spread {
+				rows, cols := targets[i].Grid(b)
+				all = spread(all, n, rows, cols, func(c candidate) device.Block { return c.Block })
+			}
+			take(all[:n])
 		}
 	}
 	return selected
+}
+
+// share divides n in proportion to weights: each place gets its exact share rounded down, and those with the largest remainders
+// one more; equal remainders go by order.
+func share(n int, weights []int, order func(x, y int) int) []int {
+	total := 0
+	for _, w := range weights {
+		total += w
+	}
+	parts, places, left := make([]int, len(weights)), make([]int, len(weights)), n
+	for i, w := range weights {
+		parts[i], places[i] = n*w/total, i
+		left -= parts[i]
+	}
+	slices.SortFunc(places, func(x, y int) int { return cmp.Or(cmp.Compare(n*weights[y]%total, n*weights[x]%total), order(x, y)) })
+	for _, i := range places[:left] {
+		parts[i]++
+	}
+	return parts
+}
+
+// spread takes n blocks, the first ones first, in passes: after pass p no row or column of a grid of rows × cols blocks holds more
+// than p of them.
+func spread[B any](all []B, n, rows, cols int, place func(B) device.Block) []B {
+	taken, inRow, inCol := make([]B, 0, n), make([]int, rows), make([]int, cols)
+	for pass := 1; len(taken) < n; pass++ {
+		var rest []B
+		for _, b := range all {
+			k := place(b)
+			if len(taken) == n || inRow[k.Row] == pass || inCol[k.Col] == pass {
+				rest = append(rest, b)
+				continue
+			}
+			taken = append(taken, b)
+			inRow[k.Row]++
+			inCol[k.Col]++
+		}
+		all = rest
+	}
+	return taken
 }
 
 // Blocks counts the selected blocks.
