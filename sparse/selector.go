@@ -166,6 +166,9 @@ func share(n int, weights []int, order func(x, y int) int) []int {
 	for _, w := range weights {
 		total += w
 	}
+	if total == 0 {
+		return nil
+	}
 	parts, places, left := make([]int, len(weights)), make([]int, len(weights)), n
 	for i, w := range weights {
 		parts[i], places[i] = n*w/total, i

@@ -2,6 +2,7 @@ package sparse
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"smt/device"
@@ -100,6 +101,54 @@ func TestSelectGroupsAndStrategies(t *testing.T) {
 	}
 	if _, err := Select(targets, scores, 16, "diagonal", nil); err == nil {
 		t.Error("an unknown strategy is no error")
+	}
+}
+
+// TestSpread compares the numbers of blocks with the matrices' sizes, and looks at how rows and columns fill: the best blocks all lie
+// in one column, of which only one is taken before every other column that is still empty.
+func TestSpread(t *testing.T) {
+	targets := []Matrix{matrix("0.q_proj", 64, 64), matrix("0.v_proj", 32, 64), matrix("0.up_proj", 96, 64)}
+	scores := make([][]float64, len(targets))
+	for i, m := range targets {
+		rows, cols := m.Grid(16)
+		for k := range rows * cols {
+			score := float64(k%7) / 10
+			if k%cols == 1 {
+				score += 100 // an outlier of the input
+			}
+			scores[i] = append(scores[i], score)
+		}
+	}
+	group := []int{0, 1, 2}
+	for _, c := range []struct {
+		blocks int
+		want   [3]int // of 16, 8 and 24
+	}{{3, [3]int{1, 0, 2}}, {12, [3]int{4, 2, 6}}, {13, [3]int{4, 2, 7}}, {48, [3]int{16, 8, 24}}} {
+		s, err := Select(targets, scores, 16, Spread, []Group{{Matrices: group, Blocks: c.blocks}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [3]int{len(s.Matrices[0].Blocks), len(s.Matrices[1].Blocks), len(s.Matrices[2].Blocks)}; got != c.want {
+			t.Errorf("%d blocks: %v, expected %v", c.blocks, got, c.want)
+		}
+		for i, m := range s.Matrices {
+			rows, cols := m.Grid(16)
+			inRow, inCol, seen := make([]int, rows), make([]int, cols), map[device.Block]bool{}
+			for _, k := range m.Blocks {
+				inRow[k.Row]++
+				inCol[k.Col]++
+				if seen[k.Block] {
+					t.Errorf("%d blocks: %s %v is selected twice", c.blocks, m.Name, k.Block)
+				}
+				seen[k.Block] = true
+			}
+			if n := len(m.Blocks); n > 0 && n <= min(rows, cols) && (slices.Max(inRow) > 1 || slices.Max(inCol) > 1) {
+				t.Errorf("%d blocks: %s has rows %v and columns %v", c.blocks, m.Name, inRow, inCol)
+			}
+			if first := len(m.Blocks) > 0 && m.Blocks[0].Score < 100; first {
+				t.Errorf("%d blocks: %s: the first block is %+v, expected the best one", c.blocks, targets[i].Name, m.Blocks[0])
+			}
+		}
 	}
 }
 

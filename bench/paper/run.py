@@ -22,6 +22,9 @@ METHODS = "--methods smt,full,lora,dora,random,diagonal,magnitude --seeds 1,2"
 
 EXPERIMENTS = {
     "compare-math": f"compare {MATH} {METHODS}",
+    # Blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning is that of compare-math.
+    "compare-math-all": f"compare {MATH} --target_modules all --selection spread --block_score mean_abs_step "
+                        "--methods smt,lora,dora,random,diagonal --seeds 1,2 --block_size 32 --learning_rates 1.5e-3,4.5e-3,1.35e-2",
     "compare-commonsense": f"compare {COMMONSENSE} {METHODS} --task_limit 200 --tasks boolq={{data}}/commonsense/test/boolq.json "
                            "--tasks piqa={data}/commonsense/test/piqa.json",
     "memory": f"study memory {MATH}",
@@ -53,7 +56,10 @@ def main():
         subprocess.run(["go", "build", "-o", binary, "./cmd/smt"], cwd=ROOT, check=True)
         for name in args.names:
             out = pathlib.Path(args.out) / name
-            flags = [*EXPERIMENTS[name].format(data=args.data).split(), *COMMON.split(), *RATES.split(), "--model_name_or_path", args.model, "--output_dir", str(out), *args.set]
+            words = EXPERIMENTS[name].format(data=args.data).split()
+            rates = [] if "--learning_rates" in words else RATES.split()
+            own = 2 if words[0] == "study" else 1  # flags that come later win
+            flags = [*words[:own], *COMMON.split(), *rates, *words[own:], "--model_name_or_path", args.model, "--output_dir", str(out), *args.set]
             print("smt", *flags, flush=True)
             subprocess.run([binary, *flags, *(["--dry_run"] if args.dry_run else [])], check=True)
             if not args.dry_run:
