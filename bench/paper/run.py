@@ -24,7 +24,7 @@ EXPERIMENTS = {
     "compare-math": f"compare {MATH} {METHODS}",
     # Blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning is that of compare-math.
     "compare-math-all": f"compare {MATH} --target_modules all --selection spread --block_score mean_abs_step "
-                        "--methods smt,lora,dora,random,diagonal --seeds 1,2 --block_size 32 --learning_rates 1.5e-3,4.5e-3,1.35e-2",
+                        "--methods smt,lora,random --seeds 1,2 --block_size 32 --learning_rates 1.5e-3,4.5e-3,1.35e-2",
     "compare-commonsense": f"compare {COMMONSENSE} {METHODS} --task_limit 200 --tasks boolq={{data}}/commonsense/test/boolq.json "
                            "--tasks piqa={data}/commonsense/test/piqa.json",
     "memory": f"study memory {MATH}",
