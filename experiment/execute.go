@@ -210,7 +210,8 @@ func (r *Result) compareWithPlan(base *model.Base) error {
 		}
 	}
 	r.ChanceV = float64(inV) / float64(max(all, 1))
-	if r.Method == config.SMT && inV > 0 && r.Blocks == nil {
+	// The other strategies fix every matrix's share, so V's tells nothing.
+	if r.Method == config.SMT && inV > 0 && r.Blocks == nil && sparse.Strategy(c.Selection) == sparse.Global {
 		r.Signatures = append(r.Signatures, ShareSignature(r.Name, r.ShareV, r.ChanceV)...)
 	}
 	return nil
