@@ -76,7 +76,8 @@ type ScoredBlock struct {
 	Score float64
 }
 
-// MatrixSelection is what was selected of one target matrix, in descending order of score.
+// MatrixSelection is what was selected of one target matrix, in the order in which it was taken: by descending score, with Spread pass
+// by pass.
 type MatrixSelection struct {
 	Matrix
 	Blocks []ScoredBlock
