@@ -127,10 +127,11 @@ type Recipe struct {
 	WarmupLearningRate float64 `key:"warmup_learning_rate" default:"9.65e-6" range:"(0,inf)" help:"learning rate of the warm-up with rollback or keep"`
 	// BlockScore turns the gathered gradients G of a block into one number: mean_abs_sum is mean|sum G| (the paper),
 	// abs_mean_sum |mean sum G| (the authors' code), mean_abs_step sum mean|G|, l2_sum the norm of sum G, and token_fisher
-	// the sum of squared gradients of single tokens; gradient_snr divides the square of l2_sum by token_fisher; frequency counts the steps in which the block is among the first,
-	// activation multiplies the norms of input and output gradient, activation_channels ranks blocks of input columns by their
-	// mean |x|, and v_only is mean_abs_sum in v_proj alone. random (from the seed), diagonal and magnitude (mean |w|) need
-	// no warm-up and have none. docs/method.md has the formulas.
+	// the sum of squared gradients of single tokens; gradient_snr divides the squared norm of sum G by that of single tokens;
+	// frequency counts the steps in which the block is among the first, activation multiplies the norms of input and output
+	// gradient, activation_channels ranks blocks of input columns by their mean |x|, and v_only is mean_abs_sum in v_proj
+	// alone. random (from the seed), diagonal and magnitude (mean |w|) need no warm-up and have none. docs/method.md has the
+	// formulas.
 	BlockScore string `key:"block_score" default:"mean_abs_sum" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; random, diagonal and magnitude need no warm-up"`
 	// BlockSize is the side of the square blocks, at least 16.
 	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: 256 where it divides the matrices"`
@@ -146,7 +147,8 @@ type Recipe struct {
 	MLPTrainableRatio float64 `key:"mlp_trainable_ratio" default:"0" range:"[0,1]" help:"budget of the MLP apart: fraction of all parameters"`
 	// MLPNumBlocks is the same as a number of blocks.
 	MLPNumBlocks int `key:"mlp_num_blocks" default:"0" range:"[0,inf)" help:"budget of the MLP apart: number of blocks"`
-	// Selection ranks the blocks of all matrices together, or gives each matrix the same number.
+	// Selection ranks the blocks of all matrices together (global), gives each matrix the same number (per_matrix), or gives each
+	// its share by size and spreads it over the matrix (spread).
 	Selection string `key:"selection" default:"global" choices:"global|per_matrix|spread" help:"where the budget applies: to all matrices together, to each evenly, or to each by its size and there spread over rows and columns"`
 
 	// LoRARank is the rank of the two adapter matrices.

@@ -61,12 +61,8 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 				t.Best = &t.Grid[len(t.Grid)/2]
 				continue
 			}
-			for k := range t.Grid {
-				if r := &t.Grid[k]; r.Usable() && r != t.Best {
-					if err := l.dropModel(r); err != nil {
-						return nil, err
-					}
-				}
+			if err := l.keepBest(t); err != nil {
+				return nil, err
 			}
 			if next, ok := beyond(t); ok && round < l.Extend {
 				t.Rates = slices.Sorted(slices.Values(append(t.Rates, next)))
@@ -103,6 +99,18 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 		t.Runs = slices.DeleteFunc(slices.Clone(t.Runs), func(r Result) bool { return !r.Usable() && r.Status != planned })
 	}
 	return tuned, nil
+}
+
+// keepBest drops the models of the grid's runs but for the best one's.
+func (l *Lab) keepBest(t *Tuned) error {
+	for i := range t.Grid {
+		if r := &t.Grid[i]; r.Usable() && r != t.Best {
+			if err := l.dropModel(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tuneCell is the cell of a contender with a rate and a seed.

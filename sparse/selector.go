@@ -103,15 +103,17 @@ func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, grou
 	return &Selection{BlockSize: b, Strategy: strategy, Matrices: rank(targets, scores, b, strategy, groups)}, nil
 }
 
+// A candidate is a block that may be selected.
+type candidate struct {
+	matrix int // index into the targets
+	ScoredBlock
+}
+
 // rank is Select for a strategy that is known to be one.
 func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups []Group) []MatrixSelection {
 	var selected []MatrixSelection
 	for _, m := range targets {
 		selected = append(selected, MatrixSelection{Matrix: m})
-	}
-	type candidate struct {
-		matrix int
-		ScoredBlock
 	}
 	order := func(matrices []int) []candidate {
 		var all []candidate
@@ -152,7 +154,7 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 			n = min(n, len(all))
 			if strategy == Spread {
 				rows, cols := targets[i].Grid(b)
-				all = spread(all, n, rows, cols, func(c candidate) device.Block { return c.Block })
+				all = spread(all, n, rows, cols)
 			}
 			take(all[:n])
 		}
@@ -184,19 +186,18 @@ func share(n int, weights []int, order func(x, y int) int) []int {
 
 // spread takes n blocks, the first ones first, in passes: after pass p no row or column of a grid of rows × cols blocks holds more
 // than p of them.
-func spread[B any](all []B, n, rows, cols int, place func(B) device.Block) []B {
-	taken, inRow, inCol := make([]B, 0, n), make([]int, rows), make([]int, cols)
+func spread(all []candidate, n, rows, cols int) []candidate {
+	taken, inRow, inCol := make([]candidate, 0, n), make([]int, rows), make([]int, cols)
 	for pass := 1; len(taken) < n; pass++ {
-		var rest []B
-		for _, b := range all {
-			k := place(b)
-			if len(taken) == n || inRow[k.Row] == pass || inCol[k.Col] == pass {
-				rest = append(rest, b)
+		var rest []candidate
+		for _, c := range all {
+			if len(taken) == n || inRow[c.Row] == pass || inCol[c.Col] == pass {
+				rest = append(rest, c)
 				continue
 			}
-			taken = append(taken, b)
-			inRow[k.Row]++
-			inCol[k.Col]++
+			taken = append(taken, c)
+			inRow[c.Row]++
+			inCol[c.Col]++
 		}
 		all = rest
 	}

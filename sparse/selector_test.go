@@ -145,7 +145,7 @@ func TestSpread(t *testing.T) {
 			if n := len(m.Blocks); n > 0 && n <= min(rows, cols) && (slices.Max(inRow) > 1 || slices.Max(inCol) > 1) {
 				t.Errorf("%d blocks: %s has rows %v and columns %v", c.blocks, m.Name, inRow, inCol)
 			}
-			if first := len(m.Blocks) > 0 && m.Blocks[0].Score < 100; first {
+			if len(m.Blocks) > 0 && m.Blocks[0].Score < 100 {
 				t.Errorf("%d blocks: %s: the first block is %+v, expected the best one", c.blocks, targets[i].Name, m.Blocks[0])
 			}
 		}
