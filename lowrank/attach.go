@@ -21,6 +21,7 @@ type Layer struct {
 // Attach puts the layers of a LoRA or DoRA adapter on a decoder, with gradients if train.
 func Attach(dev device.Device, dec *model.Decoder, a *export.LowRank, train bool) ([]Layer, error) {
 	var layers []Layer
+	shared := &Shared{}
 	for _, m := range a.Matrices {
 		slot := dec.Linear(m.Name)
 		if slot == nil {
@@ -41,7 +42,7 @@ func Attach(dev device.Device, dec *model.Decoder, a *export.LowRank, train bool
 			if train {
 				l.GradMagnitude = dev.New(1, slot.Out)
 			}
-			l.DoRA = NewDoRA(*l.LoRA, l.Magnitude, l.GradMagnitude)
+			l.DoRA = NewDoRA(*l.LoRA, l.Magnitude, l.GradMagnitude, shared)
 			l.LoRA = &l.DoRA.LoRA
 			*slot.Linear = l.DoRA
 		}

@@ -8,31 +8,56 @@ import (
 )
 
 // DoRA is y_j = (m_j/n_j)·(x Wᵀ + s·(x Aᵀ) Bᵀ)_j + bias_j with n_j = ‖(W + s·B A)_j‖₂, the norm of output row j. As in PEFT,
-// n is treated as a constant in the backward pass (paper section 4.3).
+// n is treated as a constant in the backward pass (paper section 4.3). The sum W + s·B A, which is as large as the model, is
+// not made for its norms: with w_j and b_j the rows of W and B,
+//
+//	n_j² = ‖w_j‖² + 2s·b_j·(A w_j) + s²·b_j (A Aᵀ) b_jᵀ
 type DoRA struct {
 	LoRA
 	Magnitude     device.Tensor // m [1, out]
 	GradMagnitude device.Tensor
 
-	pre       device.Tensor // [T, out], s·B A and base together, before scaling; kept for m's gradient
-	scaled    device.Tensor // [T, out], dy·m/n
-	merged    device.Tensor // [out, in], W + s·B A
-	squares   device.Tensor // [out, 1]
-	ratio     device.Tensor // m/n [1, out]
-	inverse   device.Tensor // 1/n [1, out]
-	dm        device.Tensor // [1, out]
-	host      []float64
-	magnitude []float64
-	stale     bool
+	shared  *Shared
+	pre     device.Tensor // [T, out], s·B A and base together, before scaling; kept for m's gradient
+	cross   device.Tensor // [r, out], A Wᵀ
+	gram    device.Tensor // [r, r], A Aᵀ
+	ratio   device.Tensor // m/n [1, out]
+	inverse device.Tensor // 1/n [1, out]
+	dm      device.Tensor // [1, out]
+	weights []float64     // ‖w_j‖²
+	host    struct{ cross, gram, b, magnitude, inverse []float64 }
+	stale   bool
+}
+
+// Shared is scratch memory that the layers of a decoder take in turns.
+type Shared struct {
+	scaled map[int]device.Tensor // by out: [T, out], dy·m/n
+}
+
+// rows returns scratch memory [n, out].
+func (s *Shared) rows(dev device.Device, n, out int) device.Tensor {
+	if s.scaled[out].Rows < n {
+		if s.scaled == nil {
+			s.scaled = map[int]device.Tensor{}
+		}
+		s.scaled[out] = dev.New(n, out)
+	}
+	return s.scaled[out].Slice(0, n)
 }
 
 // NewDoRA wraps a LoRA; call Changed whenever A, B or m have been changed.
-func NewDoRA(l LoRA, magnitude, gradient device.Tensor) *DoRA {
-	out := magnitude.Cols
+func NewDoRA(l LoRA, magnitude, gradient device.Tensor, shared *Shared) *DoRA {
+	out, rank := magnitude.Cols, l.A.Rows
 	dev := l.Device
-	return &DoRA{LoRA: l, Magnitude: magnitude, GradMagnitude: gradient, stale: true,
-		squares: dev.New(out, 1), ratio: dev.New(1, out), inverse: dev.New(1, out), dm: dev.New(1, out),
-		host: make([]float64, out), magnitude: make([]float64, out)}
+	d := &DoRA{LoRA: l, Magnitude: magnitude, GradMagnitude: gradient, stale: true, shared: shared,
+		cross: dev.New(rank, out), gram: dev.New(rank, rank), ratio: dev.New(1, out), inverse: dev.New(1, out), dm: dev.New(1, out),
+		weights: make([]float64, out)}
+	d.host.cross, d.host.gram, d.host.b = make([]float64, rank*out), make([]float64, rank*rank), make([]float64, out*rank)
+	d.host.magnitude, d.host.inverse = make([]float64, out), make([]float64, out)
+	squares := dev.New(out, 1)
+	dev.RowSquares(squares, l.Base.Weight.Value)
+	dev.Read(squares, d.weights)
+	return d
 }
 
 // Changed says that the parameters have new values, so the norms must be computed again.
@@ -44,21 +69,28 @@ func (d *DoRA) norms() {
 		return
 	}
 	d.stale = false
-	dev := d.Device
-	if !d.merged.Valid() {
-		d.merged = dev.New(d.Base.Weight.Rows, d.Base.Weight.Cols)
+	dev, h, rank := d.Device, &d.host, d.A.Rows
+	dev.MatMul(d.cross, d.A, false, d.Base.Weight.Value, true, false)
+	dev.MatMul(d.gram, d.A, false, d.A, true, false)
+	dev.Read(d.cross, h.cross)
+	dev.Read(d.gram, h.gram)
+	dev.Read(d.B, h.b)
+	dev.Read(d.Magnitude, h.magnitude)
+	out := len(d.weights)
+	for j, square := range d.weights {
+		b := h.b[j*rank:][:rank]
+		for p, bp := range b {
+			around := 0.0
+			for q, bq := range b {
+				around += h.gram[p*rank+q] * bq
+			}
+			square += d.Scale * bp * (2*h.cross[p*out+j] + d.Scale*around)
+		}
+		h.inverse[j] = 1 / math.Sqrt(max(square, 0))
+		h.magnitude[j] *= h.inverse[j]
 	}
-	d.Delta(d.merged)
-	dev.Combine(d.merged, d.Base.Weight.Value, 1, 1)
-	dev.RowSquares(d.squares, d.merged)
-	dev.Read(d.squares, d.host)
-	dev.Read(d.Magnitude, d.magnitude)
-	for j, s := range d.host {
-		d.host[j] = 1 / math.Sqrt(s)
-		d.magnitude[j] *= d.host[j]
-	}
-	dev.Write(d.inverse, d.host)
-	dev.Write(d.ratio, d.magnitude)
+	dev.Write(d.inverse, h.inverse)
+	dev.Write(d.ratio, h.magnitude)
 }
 
 // Forward sets y [T, out] from x [T, in].
@@ -66,7 +98,7 @@ func (d *DoRA) Forward(y, x device.Tensor) {
 	d.norms()
 	dev := d.Device
 	if d.pre.Rows < x.Rows {
-		d.pre, d.scaled = dev.New(x.Rows, y.Cols), dev.New(x.Rows, y.Cols)
+		d.pre = dev.New(x.Rows, y.Cols)
 	}
 	pre := d.pre.Slice(0, x.Rows)
 	d.Base.Product(pre, x)
@@ -85,7 +117,7 @@ func (d *DoRA) Backward(dx, dy, x device.Tensor, add bool) {
 		dev.ColumnDot(d.dm, dy, d.pre.Slice(0, dy.Rows))
 		dev.ScaleColumns(d.GradMagnitude, d.dm, d.inverse, true)
 	}
-	scaled := d.scaled.Slice(0, dy.Rows)
+	scaled := d.shared.rows(dev, dy.Rows, dy.Cols)
 	dev.ScaleColumns(scaled, dy, d.ratio, false)
 	if dx.Valid() {
 		d.Base.Backward(dx, scaled, device.Tensor{}, add)
@@ -96,14 +128,16 @@ func (d *DoRA) Backward(dx, dy, x device.Tensor, add bool) {
 // MergedRows calls row with each row j of m_j/n_j·(W + s·B A), the weight that merging writes.
 func (d *DoRA) MergedRows(row func(j int, values []float64) error) error {
 	d.norms()
-	values := make([]float64, d.Base.Weight.Cols)
-	ratio := make([]float64, d.Base.Weight.Rows)
+	values, ratio := make([]float64, d.Base.Weight.Cols), make([]float64, d.Base.Weight.Rows)
+	merged := d.Device.New(d.Base.Weight.Rows, d.Base.Weight.Cols)
+	d.Delta(merged)
+	d.Device.Combine(merged, d.Base.Weight.Value, 1, 1)
 	d.Device.Read(d.ratio, ratio)
 	for j, r := range ratio {
 		if math.IsNaN(r) || math.IsInf(r, 0) {
 			return fmt.Errorf("lowrank: row %d of W + s·B·A has norm 0: DoRA cannot scale it", j)
 		}
-		d.Device.Read(d.merged.Slice(j, j+1), values)
+		d.Device.Read(merged.Slice(j, j+1), values)
 		for i := range values {
 			values[i] *= r
 		}

@@ -44,7 +44,7 @@ func adapters(dev device.Device, seed uint64) (*lowrank.LoRA, *lowrank.DoRA) {
 		Bias: &model.Parameter{Rows: 1, Cols: out, Value: filled(dev, 1, out, next)}}
 	l := lowrank.LoRA{Device: dev, Scale: 1.5, Base: base,
 		Factors: lowrank.Factors{A: filled(dev, rank, in, next), B: filled(dev, out, rank, next), GradA: dev.New(rank, in), GradB: dev.New(out, rank)}}
-	return &l, lowrank.NewDoRA(l, filled(dev, 1, out, next), dev.New(1, out))
+	return &l, lowrank.NewDoRA(l, filled(dev, 1, out, next), dev.New(1, out), &lowrank.Shared{})
 }
 
 // TestGradients compares the gradients of x, A and B with central differences of L = Σ dy·y. DoRA's norms stay what they

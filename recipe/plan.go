@@ -137,11 +137,16 @@ func NewPlan(base *model.Base, m Method) (*Plan, error) {
 		p.Trained, p.ByLayer = p.Trainable*m.Width+gradients, m.ByLayer
 	}
 	if m.Name == "lora" || m.Name == "dora" {
+		widths := map[int]bool{}
 		for _, t := range targets {
 			p.Passes += m.Limits.Tokens * m.Rank * m.Width
 			if m.Name == "dora" {
-				p.Passes += (2*m.Limits.Tokens*t.Out + t.Out*t.In) * m.Width
+				p.Passes += (m.Limits.Tokens + m.Rank) * t.Out * m.Width
+				widths[t.Out] = true
 			}
+		}
+		for out := range widths { // what the layers take in turns
+			p.Passes += m.Limits.Tokens * out * m.Width
 		}
 	}
 	p.TuningPeak = p.Passes + p.Trained + p.Adam

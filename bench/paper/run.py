@@ -19,14 +19,17 @@ MATH = "--dataset {data}/math/train/math_9k.json --max_rows 2000"
 COMMONSENSE = "--dataset {data}/commonsense/train/commonsense_15k.json --max_rows 2000"
 # The controls are those that the question needs: v_only is one of study mlp's.
 METHODS = "--methods smt,full,lora,dora,random,diagonal,magnitude --seeds 1,2"
+# Blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning has its own rates.
+ALL = ("--target_modules all --selection spread --block_score mean_abs_step --block_size 32 "
+       "--learning_rates 1.5e-3,4.5e-3,1.35e-2 --learning_rates full=3e-5,1e-4,3e-4")
+ACCURACY = "--task_limit 200 --tasks boolq={data}/commonsense/test/boolq.json --tasks piqa={data}/commonsense/test/piqa.json"
 
 EXPERIMENTS = {
     "compare-math": f"compare {MATH} {METHODS}",
-    # Blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning is that of compare-math.
-    "compare-math-all": f"compare {MATH} --target_modules all --selection spread --block_score mean_abs_step "
-                        "--methods smt,lora,random --seeds 1,2 --block_size 32 --learning_rates 1.5e-3,4.5e-3,1.35e-2",
-    "compare-commonsense": f"compare {COMMONSENSE} {METHODS} --task_limit 200 --tasks boolq={{data}}/commonsense/test/boolq.json "
-                           "--tasks piqa={data}/commonsense/test/piqa.json",
+    # Full fine-tuning is that of compare-math.
+    "compare-math-all": f"compare {MATH} {ALL} --methods smt,lora,dora,random,diagonal --seeds 1,2",
+    "compare-commonsense": f"compare {COMMONSENSE} {ACCURACY} --methods smt,lora,dora --seeds 1,2",
+    "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL} {METHODS}",
     "memory": f"study memory {MATH}",
     "breakeven": f"study breakeven {MATH}",
     "block-size": f"study block-size {MATH} --seeds 1,2",
@@ -34,8 +37,9 @@ EXPERIMENTS = {
     "mlp": f"study mlp {MATH} --seeds 1,2",
     "plateau": f"study plateau {MATH} --seeds 1,2",
     "selection": f"study selection {MATH} --seeds 1,2",
-    "tasks": "study tasks --max_rows 2000 --dataset {data}/math/train/math_9k.json,{data}/commonsense/train/commonsense_15k.json,"
-             "{data}/domains/mbpp_train.json,{data}/domains/multi30k_en_de_train.json,{data}/domains/pubmedqa_train.json,{data}/domains/legalbench_fewshot.json",
+    "tasks": "study tasks --max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
+        "math/train/math_9k.json", "commonsense/train/commonsense_15k.json", "domains/mbpp_train.json",
+        "domains/multi30k_en_de_train.json", "domains/pubmedqa_train.json", "domains/legalbench_fewshot.json")),
 }
 
 
