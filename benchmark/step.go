@@ -215,7 +215,10 @@ func (r *StepResult) attach(dev device.Device, dec *model.Decoder, o StepOptions
 			share = 0.005
 		}
 		targets := sparse.Targets(dec.Linears(), []string{"q_proj", "k_proj", "v_proj"})
-		size, _ := sparse.ChooseBlockSize(targets)
+		size := sparse.PaperBlock
+		if slices.ContainsFunc(targets, func(m sparse.Matrix) bool { return m.Out%size != 0 || m.In%size != 0 }) {
+			size, _ = sparse.ChooseBlockSize(targets, dec.Config.HiddenSize)
+		}
 		g, err := sparse.Gather(dev, spread(targets, size, max(1, int(math.Round(share*float64(r.Params)/float64(size*size))))),
 			func(m sparse.Matrix) (sparse.Base, error) { return dec.Linear(m.Name).Base, nil }, true)
 		if err != nil {

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"reflect"
-	"slices"
-)
+import "reflect"
 
 // The modules of the MLP, which may have a budget of their own.
 var mlpModules = []string{"gate_proj", "up_proj", "down_proj"}
@@ -15,14 +12,14 @@ func (r *Recipe) fillIn(notices *Notices) {
 		r.FinetuningType = Full
 		*notices = append(*notices, "init_config: a random start trains all weights: finetuning_type is full")
 	}
-	if !r.IsSet("learning_rate") {
+	if !r.IsSet("learning_rate") || r.LearningRate == 0 {
 		switch r.FinetuningType {
 		case Full:
 			r.LearningRate = FullLearningRate
 		case LoRA, DoRA:
 			r.LearningRate = LowRankLearningRate
-		default:
-			r.LearningRate = SMTLearningRate
+		default: // it follows from the model
+			r.LearningRate = 0
 		}
 	}
 	if !r.IsSet("adam_beta2") {
@@ -33,9 +30,6 @@ func (r *Recipe) fillIn(notices *Notices) {
 	}
 	if !r.IsSet("trainable_ratio") && (r.NumBlocks > 0 || r.TargetRatio > 0) {
 		r.TrainableRatio = 0
-	}
-	if r.hasMLPBudget() && !r.IsSet("target_modules") {
-		r.TargetModules = append(slices.Clip(r.TargetModules), mlpModules...)
 	}
 }
 

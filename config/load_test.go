@@ -74,17 +74,17 @@ func TestDefaultsDependOnMethod(t *testing.T) {
 		modules      int
 		noticesAbout string
 	}{
-		{"", SMT, 5e-4, 0.95, 0.0084, 3, ""},
-		{"finetuning_type: full", Full, 2e-5, 0.999, 0.0084, 3, ""},
-		{"finetuning_type: lora", LoRA, 2e-4, 0.999, 0.0084, 3, ""},
-		{"finetuning_type: dora\nlearning_rate: auto\nadam_beta2: 0.98", DoRA, 2e-4, 0.98, 0.0084, 3, ""},
-		{"init_config: c.json", Full, 2e-5, 0.999, 0.0084, 3, "init_config"},
-		{"num_blocks: 12", SMT, 5e-4, 0.95, 0, 3, ""},
-		{"target_ratio: 0.5", SMT, 5e-4, 0.95, 0, 3, ""},
-		{"mlp_num_blocks: 12", SMT, 5e-4, 0.95, 0.0084, 6, ""},
-		{"mlp_num_blocks: 12\ntarget_modules: [up_proj]", SMT, 5e-4, 0.95, 0.0084, 1, ""},
-		{"target_modules: all", SMT, 5e-4, 0.95, 0.0084, 7, ""},
-		{"block_size: auto\nmax_steps: -1\neval_dataset:\nval_size: null", SMT, 5e-4, 0.95, 0.0084, 3, ""},
+		{"", SMT, 0, 0.95, 0.0084, 7, ""},
+		{"finetuning_type: full", Full, 2e-5, 0.999, 0.0084, 7, ""},
+		{"finetuning_type: lora", LoRA, 2e-4, 0.999, 0.0084, 7, ""},
+		{"finetuning_type: dora\nlearning_rate: auto\nadam_beta2: 0.98", DoRA, 2e-4, 0.98, 0.0084, 7, ""},
+		{"init_config: c.json", Full, 2e-5, 0.999, 0.0084, 7, "init_config"},
+		{"num_blocks: 12\nlearning_rate: 0", SMT, 0, 0.95, 0, 7, ""},
+		{"target_ratio: 0.5", SMT, 0, 0.95, 0, 7, ""},
+		{"mlp_num_blocks: 12", SMT, 0, 0.95, 0.0084, 7, ""},
+		{"mlp_num_blocks: 12\ntarget_modules: [up_proj]", SMT, 0, 0.95, 0.0084, 1, ""},
+		{"target_modules: all\nlearning_rate: 5e-4", SMT, 5e-4, 0.95, 0.0084, 7, ""},
+		{"block_size: auto\nmax_steps: -1\neval_dataset:\nval_size: null", SMT, 0, 0.95, 0.0084, 7, ""},
 	} {
 		r, notices := parse(t, c.text)
 		if r.FinetuningType != c.method || r.LearningRate != c.rate || r.AdamBeta2 != c.beta2 ||
@@ -173,7 +173,7 @@ func TestOverrides(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"output": "o=p", "input": "j"}, r.Columns); diff != "" {
 		t.Errorf("columns: %s", diff)
 	}
-	if !slices.Equal(r.TargetModules, []string{"q_proj", "o_proj"}) || r.Seed != 3 || r.LearningRate != SMTLearningRate {
+	if !slices.Equal(r.TargetModules, []string{"q_proj", "o_proj"}) || r.Seed != 3 || r.LearningRate != 0 {
 		t.Errorf("got %v %d %g", r.TargetModules, r.Seed, r.LearningRate)
 	}
 	if r.NumBlocks != 7 || r.TrainableRatio != 0 {
@@ -197,12 +197,12 @@ func TestProblems(t *testing.T) {
 		{"seed: 1.5\npacking: 1\nlearning_rate: fast\ndataset: {a: b}\ncolumns: x\noutput_dir: [a]", nil, []string{
 			"recipe.yaml:1: seed: got 1.5, expected an integer, 0 or more",
 			"recipe.yaml:2: packing: got 1, expected true or false",
-			"recipe.yaml:3: learning_rate: got fast, expected a number, more than 0, or auto",
+			"recipe.yaml:3: learning_rate: got fast, expected a number, 0 or more, or auto",
 			"recipe.yaml:4: dataset: got a map, expected a string or a list of strings",
 			"recipe.yaml:5: columns: got x, expected a map of strings",
 			"recipe.yaml:6: output_dir: got a list, expected a string",
 		}},
-		{`learning_rate: "1e-4"`, nil, []string{`recipe.yaml:1: learning_rate: got the string "1e-4", expected a number, more than 0, or auto`}},
+		{`learning_rate: "1e-4"`, nil, []string{`recipe.yaml:1: learning_rate: got the string "1e-4", expected a number, 0 or more, or auto`}},
 		{"seed: 1\nweight_decay: .inf", nil, []string{"recipe.yaml:2: weight_decay: got .inf, expected a number, 0 or more"}},
 		{"adam_beta1: 1\nlora_dropout: 0.1\nfinetuning_type: lore", nil, []string{
 			`recipe.yaml:3: finetuning_type: got "lore", expected smt, full, lora or dora; did you mean lora?`,
@@ -263,13 +263,13 @@ func TestProblems(t *testing.T) {
 
 func TestNoEffect(t *testing.T) {
 	for text, want := range map[string]string{
-		"finetuning_type: lora\nblock_size: 64":      "recipe.yaml:2: block_size has no effect with finetuning_type lora",
-		"lora_rank: 4":                               "recipe.yaml:1: lora_rank has no effect with finetuning_type smt",
-		"max_steps: 5\nnum_train_epochs: 3":          "recipe.yaml:2: num_train_epochs has no effect beside max_steps",
-		"warmup_steps: 5\nwarmup_ratio: 0.1":         "recipe.yaml:2: warmup_ratio has no effect beside warmup_steps",
-		"warmup_learning_rate: 1":                    "recipe.yaml:1: warmup_learning_rate has no effect with warmup_update none",
-		"finetuning_type: full\ntarget_modules: all": "recipe.yaml:2: target_modules has no effect with finetuning_type full",
-		"wsd_decay_ratio: 0.5":                       "recipe.yaml:1: wsd_decay_ratio has no effect with lr_scheduler_type linear",
+		"finetuning_type: lora\nblock_size: 64":         "recipe.yaml:2: block_size has no effect with finetuning_type lora",
+		"lora_rank: 4":                                  "recipe.yaml:1: lora_rank has no effect with finetuning_type smt",
+		"max_steps: 5\nnum_train_epochs: 3":             "recipe.yaml:2: num_train_epochs has no effect beside max_steps",
+		"warmup_steps: 5\nwarmup_ratio: 0.1":            "recipe.yaml:2: warmup_ratio has no effect beside warmup_steps",
+		"warmup_learning_rate: 1":                       "recipe.yaml:1: warmup_learning_rate has no effect with warmup_update none",
+		"finetuning_type: full\ntarget_modules: q_proj": "recipe.yaml:2: target_modules has no effect with finetuning_type full",
+		"wsd_decay_ratio: 0.5":                          "recipe.yaml:1: wsd_decay_ratio has no effect with lr_scheduler_type linear",
 	} {
 		if _, notices := parse(t, text); !slices.Equal(notices, Notices{want}) {
 			t.Errorf("%q: notices %q, want %q", text, notices, want)

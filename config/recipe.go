@@ -12,14 +12,17 @@ package config
 
 import "reflect"
 
-// Learning rates where the recipe names none. SMT: a tenth of it is what the paper used, several times as much is what
-// its authors recommend after it; a block's update is as local as full fine-tuning's, but few weights must do the work.
-// Full fine-tuning, LoRA and DoRA: the middle of what the field uses. All are starting points for a sweep.
+// Learning rates where the recipe names none: the middle of what the field uses. All are starting points for a sweep.
 const (
-	SMTLearningRate     = 5e-4
 	FullLearningRate    = 2e-5
 	LowRankLearningRate = 2e-4
 )
+
+// SMTLearningRate is SMT's where the recipe names none, in a model of the given hidden_size: 2/width. Few weights must do the
+// work, so the rate is far above that of full fine-tuning: in a model of width 576, rates of 1.5e-3 to 5e-3 were the best of
+// every grid with spread blocks (docs/results.md). That the best rate of Adam falls with the width is known from training whole
+// models (arXiv 2203.03466); at 4096 the rule gives 5e-4. Global selections bear a third of it.
+func SMTLearningRate(width int) float64 { return 2 / float64(width) }
 
 // The second moment's decay where the recipe names none: SMT's authors train their blocks with 0.95, the rest of the
 // field uses Adam's own 0.999.
@@ -78,17 +81,18 @@ type Recipe struct {
 
 	// FinetuningType is the method.
 	FinetuningType string `group:"method" key:"finetuning_type" default:"smt" choices:"smt|full|lora|dora" help:"what is trained"`
-	// TargetModules are the linear layers that SMT selects blocks of, or that get a LoRA or DoRA adapter. With a budget
-	// for the MLP, its three modules are added unless the recipe names the modules itself.
-	TargetModules []string `key:"target_modules" default:"q_proj,k_proj,v_proj" choices:"q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" help:"linear layers to tune, or all"`
+	// TargetModules are the linear layers that SMT selects blocks of, or that get a LoRA or DoRA adapter. The paper's are q_proj,
+	// k_proj and v_proj.
+	TargetModules []string `key:"target_modules" default:"all" choices:"q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" help:"linear layers to tune, or all"`
 
 	// PerDeviceTrainBatchSize counts the rows, or with packing the sequences, of one forward pass. Two packed sequences of
 	// 512 tokens hold some ten rows of usual instruction data.
 	PerDeviceTrainBatchSize int `group:"training" key:"per_device_train_batch_size" default:"2" range:"[1,1048576]" help:"rows (packed: sequences) of a forward pass"`
 	// GradientAccumulationSteps is the number of forward and backward passes of one optimizer step.
 	GradientAccumulationSteps int `key:"gradient_accumulation_steps" default:"1" range:"[1,1048576]" help:"passes per optimizer step"`
-	// LearningRate is the peak of the schedule; after SMT's warm-up, that of the blocks.
-	LearningRate float64 `key:"learning_rate" default:"auto" range:"(0,inf)" help:"peak learning rate; auto: 5e-4 for smt, 2e-5 for full, 2e-4 for lora and dora"`
+	// LearningRate is the peak of the schedule; after SMT's warm-up, that of the blocks. 0 is SMT's own (see SMTLearningRate),
+	// which follows from the model.
+	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: 2/hidden_size for smt, 2e-5 for full, 2e-4 for lora and dora"`
 	// LRSchedulerType is the schedule's shape: wsd is warm-up, stable, decay.
 	LRSchedulerType string `key:"lr_scheduler_type" default:"linear" choices:"constant|linear|cosine|wsd" help:"shape of the learning rate over time"`
 	// WarmupSteps are the steps over which the learning rate rises from 0. It wins over WarmupRatio.
@@ -132,9 +136,9 @@ type Recipe struct {
 	// gradient, activation_channels ranks blocks of input columns by their mean |x|, and v_only is mean_abs_sum in v_proj
 	// alone. random (from the seed), diagonal and magnitude (mean |w|) need no warm-up and have none. docs/method.md has the
 	// formulas.
-	BlockScore string `key:"block_score" default:"mean_abs_sum" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; random, diagonal and magnitude need no warm-up"`
+	BlockScore string `key:"block_score" default:"mean_abs_step" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; random, diagonal and magnitude need no warm-up"`
 	// BlockSize is the side of the square blocks, at least 16.
-	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: 256 where it divides the matrices"`
+	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: a sixteenth of hidden_size, or less, that divides the matrices; 256 at most"`
 	// TrainableRatio is the budget as a fraction of all parameters of the model, the authors' meaning. It is 0 where
 	// another key gives the budget.
 	TrainableRatio float64 `key:"trainable_ratio" default:"0.0084" range:"[0,1]" help:"budget: fraction of all parameters"`
@@ -147,9 +151,9 @@ type Recipe struct {
 	MLPTrainableRatio float64 `key:"mlp_trainable_ratio" default:"0" range:"[0,1]" help:"budget of the MLP apart: fraction of all parameters"`
 	// MLPNumBlocks is the same as a number of blocks.
 	MLPNumBlocks int `key:"mlp_num_blocks" default:"0" range:"[0,inf)" help:"budget of the MLP apart: number of blocks"`
-	// Selection ranks the blocks of all matrices together (global), gives each matrix the same number (per_matrix), or gives each
-	// its share by size and spreads it over the matrix (spread).
-	Selection string `key:"selection" default:"global" choices:"global|per_matrix|spread" help:"where the budget applies: to all matrices together, to each evenly, or to each by its size and there spread over rows and columns"`
+	// Selection ranks the blocks of all matrices together (global, the paper), gives each matrix the same number (per_matrix), or
+	// gives each its share by size and spreads it over the matrix (spread).
+	Selection string `key:"selection" default:"spread" choices:"global|per_matrix|spread" help:"where the budget applies: to all matrices together, to each evenly, or to each by its size and there spread over rows and columns"`
 
 	// LoRARank is the rank of the two adapter matrices.
 	LoRARank int `group:"lora" key:"lora_rank" default:"16" range:"[1,65536]" help:"rank of the adapter"`

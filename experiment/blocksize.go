@@ -35,7 +35,7 @@ func blockSize(ctx context.Context, l *Lab) (*Outcome, error) {
 	}
 	usual := l.Recipe.BlockSize
 	if usual == 0 {
-		usual, _ = sparse.ChooseBlockSize(targets)
+		usual, _ = sparse.ChooseBlockSize(targets, l.Config.HiddenSize)
 	}
 	var contenders []Contender
 	reference, nearest := "", 0

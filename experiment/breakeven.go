@@ -142,9 +142,9 @@ func breakEven(ctx context.Context, l *Lab) (*Outcome, error) {
 		c := shape.Config
 		t := timing{Name: shape.name}
 		for _, m := range methods {
-			rank, blocks := 0, int(benchShare*float64(c.Params())/(sparse.DefaultBlock*sparse.DefaultBlock))
+			rank, blocks := 0, int(benchShare*float64(c.Params())/(sparse.PaperBlock*sparse.PaperBlock))
 			if m == config.LoRA {
-				rank, _ = rankFor(&c, attention, false, blocks*sparse.DefaultBlock*sparse.DefaultBlock)
+				rank, _ = rankFor(&c, attention, false, blocks*sparse.PaperBlock*sparse.PaperBlock)
 			}
 			n := operations(&c, m, benchSequence, blocks, rank, attention)
 			seconds := (n.Forward + n.Backward) * benchSequence / rates[m]
@@ -201,11 +201,10 @@ func benchModules(method string) []string {
 	return attention
 }
 
-// operations counts a method's operations, with blocks of the default size.
+// operations counts a method's operations, with blocks of the size that smt bench step has.
 func operations(c *model.Config, method string, sequence, blocks, rank int, modules []string) recipe.Operations {
 	if method == config.SMT {
-		size, _ := sparse.ChooseBlockSize(sparse.MatricesOf(c, modules))
-		return operationsSMT(c, sequence, blocks, size, modules)
+		return operationsSMT(c, sequence, blocks, sparse.PaperBlock, modules)
 	}
 	return recipe.OperationsOf(c, recipe.Method{Name: method, Targets: modules, Rank: rank, Sequence: sequence})
 }

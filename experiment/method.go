@@ -54,7 +54,7 @@ func smtBudget(c *model.Config, r config.Recipe) (int, error) {
 	targets := sparse.MatricesOf(c, r.TargetModules)
 	size := r.BlockSize
 	if size == 0 {
-		size, _ = sparse.ChooseBlockSize(targets)
+		size, _ = sparse.ChooseBlockSize(targets, c.HiddenSize)
 	}
 	var attention, mlp []sparse.Matrix
 	for _, t := range targets {
@@ -150,6 +150,24 @@ func (l *Lab) note(s Signature) {
 	}
 }
 
+// paperRule sets those of the given keys that the recipe leaves to their defaults to what the paper does, for studies of where
+// its blocks lie.
+func (l *Lab) paperRule(keys ...string) {
+	for _, key := range keys {
+		if l.Recipe.IsSet(key) {
+			continue
+		}
+		switch key {
+		case "target_modules":
+			l.Recipe.TargetModules = slices.Clone(attention)
+		case "selection":
+			l.Recipe.Selection = string(sparse.Global)
+		case "block_score":
+			l.Recipe.BlockScore = string(sparse.MeanAbsSum)
+		}
+	}
+}
+
 // rates is the grid of a method: what the options say for it, for SMT if it is a variant of that, or for all; else a third of,
 // just, and three times the method's usual rate.
 func (l *Lab) rates(method string) []float64 {
@@ -159,8 +177,8 @@ func (l *Lab) rates(method string) []float64 {
 			return slices.Sorted(slices.Values(rates))
 		}
 	}
-	middle := map[string]float64{config.SMT: config.SMTLearningRate, config.Full: config.FullLearningRate, config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate}[kind]
-	if kind == config.SMT && l.Recipe.IsSet("learning_rate") {
+	middle := map[string]float64{config.SMT: roundRate(config.SMTLearningRate(l.Config.HiddenSize)), config.Full: config.FullLearningRate, config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate}[kind]
+	if kind == config.SMT && l.Recipe.LearningRate > 0 && l.Recipe.IsSet("learning_rate") {
 		middle = l.Recipe.LearningRate
 	}
 	return []float64{roundRate(middle / 3), middle, roundRate(middle * 3)}

@@ -18,7 +18,7 @@ var TaskStudy = Study{
 	Seeds:    2,
 	OwnRows:  true,
 	Method: []string{
-		"Each file of --dataset is a task of its own, with its own training and test rows. SMT selects and tunes blocks on each with the recipe's settings. The diagonal of the overlaps is between two seeds of the same task, which see its rows in another order: what lies below it is a difference between tasks.",
+		"Each file of --dataset is a task of its own, with its own training and test rows. SMT selects and tunes blocks on each with the recipe's settings, ranked as in the paper unless the recipe says otherwise: the blocks of q_proj, k_proj and v_proj together, by mean_abs_sum. The diagonal of the overlaps is between two seeds of the same task, which see its rows in another order: what lies below it is a difference between tasks.",
 	},
 	Run: tasks,
 }
@@ -27,11 +27,12 @@ func tasks(ctx context.Context, l *Lab) (*Outcome, error) {
 	if len(l.Recipe.Dataset) < 2 {
 		return nil, fmt.Errorf("dataset: got %d file, expected two or more, each the rows of a task", len(l.Recipe.Dataset))
 	}
+	l.paperRule("target_modules", "selection", "block_score")
 	r, err := l.RecipeOf(config.SMT, 0)
 	if err != nil {
 		return nil, err
 	}
-	if rates := l.Rates[config.SMT]; len(rates) > 0 && !l.Recipe.IsSet("learning_rate") {
+	if rates := l.rates(config.SMT); r.LearningRate == 0 || len(l.Rates[config.SMT]) > 0 && !l.Recipe.IsSet("learning_rate") {
 		r.LearningRate = rates[0]
 	}
 	var names []string

@@ -51,6 +51,17 @@ func Attach(dev device.Device, dec *model.Decoder, a *export.LowRank, train bool
 	return layers, nil
 }
 
+// Prepare makes the layers' scratch memory for batches of up to so many tokens. Without it the memory grows from batch to batch.
+func Prepare(layers []Layer, tokens int) {
+	for _, l := range layers {
+		if l.DoRA != nil {
+			l.DoRA.reserve(tokens)
+		} else {
+			l.reserve(tokens)
+		}
+	}
+}
+
 // written makes a tensor with the given values.
 func written(dev device.Device, rows, cols int, values []float32) device.Tensor {
 	t := dev.New(rows, cols)

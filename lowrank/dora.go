@@ -60,6 +60,15 @@ func NewDoRA(l LoRA, magnitude, gradient device.Tensor, shared *Shared) *DoRA {
 	return d
 }
 
+// reserve makes scratch memory for batches of so many tokens.
+func (d *DoRA) reserve(tokens int) {
+	d.LoRA.reserve(tokens)
+	if d.pre.Rows < tokens {
+		d.pre = d.Device.New(tokens, d.Magnitude.Cols)
+	}
+	d.shared.rows(d.Device, tokens, d.Magnitude.Cols)
+}
+
 // Changed says that the parameters have new values, so the norms must be computed again.
 func (d *DoRA) Changed() { d.stale = true }
 
@@ -97,9 +106,7 @@ func (d *DoRA) norms() {
 func (d *DoRA) Forward(y, x device.Tensor) {
 	d.norms()
 	dev := d.Device
-	if d.pre.Rows < x.Rows {
-		d.pre = dev.New(x.Rows, y.Cols)
-	}
+	d.reserve(x.Rows)
 	pre := d.pre.Slice(0, x.Rows)
 	d.Base.Product(pre, x)
 	dev.MatMul(pre, d.project(x), false, d.B, true, true)

@@ -29,11 +29,16 @@ func (l *LoRA) Forward(y, x device.Tensor) {
 	l.Device.MatMul(y, l.project(x), false, l.B, true, true)
 }
 
+// reserve makes scratch memory for batches of so many tokens.
+func (l *LoRA) reserve(tokens int) {
+	if l.down.Rows < tokens {
+		l.down = l.Device.New(tokens, l.A.Rows)
+	}
+}
+
 // project returns s·x Aᵀ [T, r] in scratch memory.
 func (l *LoRA) project(x device.Tensor) device.Tensor {
-	if l.down.Rows < x.Rows {
-		l.down = l.Device.New(x.Rows, l.A.Rows)
-	}
+	l.reserve(x.Rows)
 	u := l.down.Slice(0, x.Rows)
 	l.Device.MatMul(u, x, false, l.A, true, false)
 	l.Device.Combine(u, u, l.Scale, 0)
@@ -52,8 +57,8 @@ func (l *LoRA) Backward(dx, dy, x device.Tensor, add bool) {
 func (l *LoRA) factorsBackward(dx, dy, x device.Tensor) {
 	if l.GradB.Valid() {
 		l.Device.MatMul(l.GradB, dy, true, l.project(x), false, true)
-	} else if l.down.Rows < dy.Rows {
-		l.down = l.Device.New(dy.Rows, l.A.Rows)
+	} else {
+		l.reserve(dy.Rows)
 	}
 	du := l.down.Slice(0, dy.Rows)
 	l.Device.MatMul(du, dy, false, l.B, false, false)

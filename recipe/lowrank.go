@@ -22,6 +22,7 @@ func (s *session) lowRank(ctx context.Context) error {
 	st.optimizer = s.newOptimizer(lowrank.Tensors(layers))
 	st.schedule = s.schedule(r.LearningRate, st.steps)
 	s.decoder.Prepare(s.limits())
+	lowrank.Prepare(layers, s.limits().Tokens)
 	if err := s.quantize(stageTraining); err != nil {
 		return err
 	}

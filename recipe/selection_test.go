@@ -53,7 +53,9 @@ func TestEveryBlockScore(t *testing.T) {
 			t.Run(string(score)+map[int]string{0: "", 4: " and MLP"}[mlp], func(t *testing.T) {
 				out := t.TempDir()
 				settings := []string{"block_score=" + string(score), "num_blocks=3", "max_steps=2"}
-				if mlp > 0 {
+				if mlp == 0 {
+					settings = append(settings, "target_modules=q_proj,k_proj,v_proj")
+				} else {
 					settings = append(settings, "mlp_trainable_ratio=0.1") // of 12800 parameters: ⌊5.0⌋ blocks of 16 × 16
 					mlp = int(0.1 * float64(base.Config.Params()) / 256)
 				}

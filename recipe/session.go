@@ -114,6 +114,11 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if err != nil {
 		return nil, err
 	}
+	if r.FinetuningType == config.SMT && r.LearningRate == 0 {
+		r.LearningRate = config.SMTLearningRate(c.HiddenSize)
+		reporter.Note("learning_rate %.2g: 2/%d, the model's hidden_size", r.LearningRate, c.HiddenSize)
+		s.recipe = r
+	}
 	if s.data, err = ReadData(r, s.tokenizer, c, reporter.Note); err != nil {
 		return nil, err
 	}

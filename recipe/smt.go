@@ -99,7 +99,7 @@ func (s *session) targets() ([]sparse.Matrix, int, error) {
 	if r.BlockSize > 0 {
 		return targets, r.BlockSize, nil
 	}
-	size, reason := sparse.ChooseBlockSize(targets)
+	size, reason := sparse.ChooseBlockSize(targets, s.decoder.Config.HiddenSize)
 	if reason != "" {
 		s.reporter.Note("%s", reason)
 	}

@@ -22,32 +22,34 @@ func (m Matrix) BlockSize(k device.Block, b int) (rows, cols int) {
 	return min(b, m.Out-int(k.Row)*b), min(b, m.In-int(k.Col)*b)
 }
 
-// The limits of block sizes: below MinBlock the products are too small to be worth a call, and DefaultBlock is the paper's.
+// The limits of block sizes: below MinBlock the products are too small to be worth a call, and PaperBlock is the paper's.
 const (
-	MinBlock     = 16
-	DefaultBlock = 256
-	// minCommon is the least common divisor that is taken in place of DefaultBlock.
-	minCommon = 32
+	MinBlock   = 16
+	PaperBlock = 256
+	// blocksAcross is how many of the paper's blocks lie side by side in a model of width 4096, the paper's smallest. It is
+	// kept in narrower ones, where blocks of 256 would reach few rows and columns of a matrix.
+	blocksAcross = 16
 )
 
-// ChooseBlockSize is the block size to use when none is asked for: 256 if it divides every matrix, else the largest common
-// divisor of all their sides that is at most 256 and at least 32, else 256 with ragged edges. reason says why it is not
-// 256, or is empty.
-func ChooseBlockSize(matrices []Matrix) (size int, reason string) {
-	g := 0
+// ChooseBlockSize is the block size to use when none is asked for in a model of the given width (hidden_size): of the multiples
+// of 16 up to 256 and up to a sixteenth of the width, the largest that divides all sides of the matrices, else the largest, with
+// ragged edges. reason says why it is not 256, or is empty.
+func ChooseBlockSize(matrices []Matrix, width int) (size int, reason string) {
+	common := 0
 	for _, m := range matrices {
-		g = gcd(gcd(g, m.Out), m.In)
+		common = gcd(gcd(common, m.Out), m.In)
 	}
-	if g%DefaultBlock == 0 {
-		return DefaultBlock, ""
-	}
-	for b := min(g, DefaultBlock); b >= minCommon; b-- {
-		if g%b == 0 {
-			return b, fmt.Sprintf("block_size %d: %d does not divide the target matrices, %d is the largest common divisor of their sides up to %d",
-				b, DefaultBlock, b, DefaultBlock)
+	most := max(MinBlock, min(PaperBlock, width/blocksAcross/MinBlock*MinBlock))
+	for b := most; b >= MinBlock; b -= MinBlock {
+		if common%b != 0 {
+			continue
 		}
+		if b == PaperBlock {
+			return b, ""
+		}
+		return b, fmt.Sprintf("block_size %d: the largest multiple of %d that divides the target matrices and lies %d times or more across the width of %d", b, MinBlock, blocksAcross, width)
 	}
-	return DefaultBlock, fmt.Sprintf("block_size %d with ragged edges: the target matrices have no common divisor from %d to %d", DefaultBlock, minCommon, DefaultBlock)
+	return most, fmt.Sprintf("block_size %d with ragged edges: no multiple of %d up to it divides the target matrices", most, MinBlock)
 }
 
 // gcd is the greatest common divisor; gcd(0, b) is b.

@@ -56,7 +56,7 @@ const (
 )
 
 // Scores lists the rules, the default first.
-var Scores = []Score{MeanAbsSum, AbsMeanSum, MeanAbsStep, L2Sum, TokenFisher, GradientSNR, Frequency, Activation, ActivationChannels, VOnly,
+var Scores = []Score{MeanAbsStep, MeanAbsSum, AbsMeanSum, L2Sum, TokenFisher, GradientSNR, Frequency, Activation, ActivationChannels, VOnly,
 	Random, Diagonal, Magnitude}
 
 // ParseScore finds a rule by name.

@@ -60,7 +60,7 @@ const (
 )
 
 // Strategies lists them, the default first.
-var Strategies = []Strategy{Global, PerMatrix, Spread}
+var Strategies = []Strategy{Spread, Global, PerMatrix}
 
 // A Group is a set of target matrices that share one budget, such as attention or MLP.
 type Group struct {
@@ -95,7 +95,7 @@ type Selection struct {
 // Select is the sub-matrix selector: it ranks blocks by score and keeps each group's budget. scores[i] is the grid of
 // target i, row by row. Ties go by matrix name, then row, then column. With PerMatrix the group's blocks are shared out
 // evenly over its matrices: all get ⌊blocks/matrices⌋, and the first few in order of name one more. With Spread a matrix gets
-// its exact share rounded down, and those with the largest remainders one more.
+// its exact share rounded down, and those with the largest remainders one more, of equal ones those with the best block.
 func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups []Group) (*Selection, error) {
 	if !slices.Contains(Strategies, strategy) {
 		return nil, fmt.Errorf("sparse: selection %q: expected one of %s", strategy, strings.Trim(fmt.Sprint(Strategies), "[]"))
@@ -147,8 +147,16 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 				weights[at] = len(scores[i])
 			}
 		}
-		names := func(x, y int) int { return cmp.Compare(targets[g.Matrices[x]].Name, targets[g.Matrices[y]].Name) }
-		for at, n := range share(g.Blocks, weights, names) {
+		first := func(x, y int) int {
+			x, y = g.Matrices[x], g.Matrices[y]
+			if strategy == Spread && len(scores[x]) > 0 && len(scores[y]) > 0 {
+				if way := cmp.Compare(slices.Max(scores[y]), slices.Max(scores[x])); way != 0 {
+					return way
+				}
+			}
+			return cmp.Compare(targets[x].Name, targets[y].Name)
+		}
+		for at, n := range share(g.Blocks, weights, first) {
 			i := g.Matrices[at]
 			all := order([]int{i})
 			n = min(n, len(all))

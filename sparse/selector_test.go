@@ -3,6 +3,7 @@ package sparse
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"smt/device"
@@ -16,23 +17,25 @@ func matrix(name string, out, in int) Matrix {
 func TestChooseBlockSize(t *testing.T) {
 	for _, c := range []struct {
 		shapes [][2]int
+		width  int
 		want   int
-		why    bool
+		why    string
 	}{
-		{[][2]int{{4096, 4096}, {1024, 4096}}, 256, false},
-		{[][2]int{{576, 576}, {192, 576}}, 192, true},
-		{[][2]int{{896, 896}, {128, 896}}, 128, true},
-		{[][2]int{{64, 64}, {32, 64}}, 32, true},
-		{[][2]int{{48, 48}, {24, 48}}, 256, true}, // 24 is below 32: ragged
-		{[][2]int{{2048, 2048}, {512, 2048}}, 256, false},
+		{[][2]int{{4096, 4096}, {1024, 4096}}, 4096, 256, ""},
+		{[][2]int{{8192, 8192}, {1024, 8192}, {28672, 8192}}, 8192, 256, ""},
+		{[][2]int{{2048, 2048}, {512, 2048}}, 2048, 128, "block_size 128"},
+		{[][2]int{{576, 576}, {192, 576}, {1536, 576}}, 576, 32, "block_size 32"},
+		{[][2]int{{896, 896}, {128, 896}}, 896, 32, "block_size 32"}, // 48 does not divide
+		{[][2]int{{64, 64}, {32, 64}}, 64, 16, "block_size 16"},      // never below 16
+		{[][2]int{{1000, 1000}, {500, 1000}}, 1000, 48, "block_size 48 with ragged edges"},
 	} {
 		var targets []Matrix
 		for i, s := range c.shapes {
 			targets = append(targets, matrix(fmt.Sprintf("%d.q_proj", i), s[0], s[1]))
 		}
-		got, why := ChooseBlockSize(targets)
-		if got != c.want || (why != "") != c.why {
-			t.Errorf("%v: %d %q, expected %d", c.shapes, got, why, c.want)
+		got, why := ChooseBlockSize(targets, c.width)
+		if got != c.want || !strings.HasPrefix(why, c.why) || (why == "") != (c.why == "") {
+			t.Errorf("%v: %d %q, expected %d %q", c.shapes, got, why, c.want, c.why)
 		}
 	}
 }
@@ -149,6 +152,19 @@ func TestSpread(t *testing.T) {
 				t.Errorf("%d blocks: %s: the first block is %+v, expected the best one", c.blocks, targets[i].Name, m.Blocks[0])
 			}
 		}
+	}
+}
+
+// TestSpreadTies has fewer blocks than matrices of one size: those with the best blocks get them, not those named first.
+func TestSpreadTies(t *testing.T) {
+	targets := []Matrix{matrix("0.q_proj", 32, 32), matrix("1.q_proj", 32, 32), matrix("2.q_proj", 32, 32)}
+	scores := [][]float64{{1, 1, 1, 1}, {0, 5, 0, 0}, {4, 0, 0, 0}}
+	s, err := Select(targets, scores, 16, Spread, []Group{{Matrices: []int{0, 1, 2}, Blocks: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := [3]int{len(s.Matrices[0].Blocks), len(s.Matrices[1].Blocks), len(s.Matrices[2].Blocks)}; got != [3]int{0, 1, 1} {
+		t.Errorf("got %v blocks, expected one in each of the last two", got)
 	}
 }
 

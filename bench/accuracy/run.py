@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+RULE = ["--target_modules", "q_proj,k_proj,v_proj", "--selection", "global", "--block_score", "mean_abs_sum", "--block_size", 64, "--learning_rate", 5e-4]
 
 
 def held_out(args, out):
@@ -57,7 +58,7 @@ def main():
                 run = out / f"{precision}-{seed}"
                 if not (run / "adapter/adapter_config.json").exists():
                     smt("train", "--model_name_or_path", args.model, "--dataset", pathlib.Path(args.data) / "math/train/math_9k.json",
-                        "--max_rows", args.train_rows, "--max_steps", args.steps, "--per_device_train_batch_size", 1, "--block_size", 64, "--seed", seed,
+                        "--max_rows", args.train_rows, "--max_steps", args.steps, "--per_device_train_batch_size", 1, *RULE, "--seed", seed,
                         "--precision", precision, "--threads", args.threads, "--logging_steps", 1, "--output_dir", run, "--overwrite_output_dir")
                 metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
                 entry = runs[f"{precision}-{seed}"] = {"spike": spike(metrics), "seconds": metrics[-1]["train_seconds"]}

@@ -9,9 +9,11 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
-# What every experiment shares: steps of one packed sequence of 512 tokens; blocks of 64, since 256 divides neither side of
-# SmolLM2-135M's 576 and 192.
-COMMON = "--max_steps 100 --per_device_train_batch_size 1 --block_size 64 --val_size 320"
+# What every experiment shares: steps of one packed sequence of 512 tokens.
+COMMON = "--max_steps 100 --per_device_train_batch_size 1 --val_size 320"
+# The paper's rule, with blocks of 64, since 256 divides neither side of SmolLM2-135M's 576 and 192.
+RULE = "--selection global --block_score mean_abs_sum --block_size 64"
+PAPER = "--target_modules q_proj,k_proj,v_proj " + RULE
 # The grids of learning rates, a factor of 3 apart, around the best of earlier looks at runs of this length; they grow where the
 # best lies at an edge.
 RATES = "--learning_rates 5e-4,1.5e-3,4.5e-3 --learning_rates full=3e-5,1e-4,3e-4"
@@ -19,25 +21,26 @@ MATH = "--dataset {data}/math/train/math_9k.json --max_rows 2000"
 COMMONSENSE = "--dataset {data}/commonsense/train/commonsense_15k.json --max_rows 2000"
 # The controls are those that the question needs: v_only is one of study mlp's.
 METHODS = "--methods smt,full,lora,dora,random,diagonal,magnitude --seeds 1,2"
-# Blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning has its own rates.
+# The default rule: blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning has
+# its own rates.
 ALL = ("--target_modules all --selection spread --block_score mean_abs_step --block_size 32 "
        "--learning_rates 1.5e-3,4.5e-3,1.35e-2 --learning_rates full=3e-5,1e-4,3e-4")
 ACCURACY = "--task_limit 200 --tasks boolq={data}/commonsense/test/boolq.json --tasks piqa={data}/commonsense/test/piqa.json"
 
 EXPERIMENTS = {
-    "compare-math": f"compare {MATH} {METHODS}",
+    "compare-math": f"compare {MATH} {PAPER} {METHODS}",
     # Full fine-tuning is that of compare-math.
     "compare-math-all": f"compare {MATH} {ALL} --methods smt,lora,dora,random,diagonal --seeds 1,2",
-    "compare-commonsense": f"compare {COMMONSENSE} {ACCURACY} --methods smt,lora,dora --seeds 1,2",
+    "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL} {METHODS}",
-    "memory": f"study memory {MATH}",
-    "breakeven": f"study breakeven {MATH}",
-    "block-size": f"study block-size {MATH} --seeds 1,2",
-    "warmup": f"study warmup {MATH} --seeds 1,2",
-    "mlp": f"study mlp {MATH} --seeds 1,2",
-    "plateau": f"study plateau {MATH} --seeds 1,2",
-    "selection": f"study selection {MATH} --seeds 1,2",
-    "tasks": "study tasks --max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
+    "memory": f"study memory {MATH} {PAPER}",
+    "breakeven": f"study breakeven {MATH} {PAPER}",
+    "block-size": f"study block-size {MATH} {PAPER} --seeds 1,2",
+    "warmup": f"study warmup {MATH} {PAPER} --seeds 1,2",
+    "mlp": f"study mlp {MATH} {RULE} --seeds 1,2",
+    "plateau": f"study plateau {MATH} {PAPER} --seeds 1,2",
+    "selection": f"study selection {MATH} {PAPER} --seeds 1,2",
+    "tasks": f"study tasks {PAPER} --max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
         "math/train/math_9k.json", "commonsense/train/commonsense_15k.json", "domains/mbpp_train.json",
         "domains/multi30k_en_de_train.json", "domains/pubmedqa_train.json", "domains/legalbench_fewshot.json")),
 }

@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+RULE = ["--target_modules", "q_proj,k_proj,v_proj", "--selection", "global", "--block_score", "mean_abs_sum"]
 
 
 def ours(binary, args, precision, out):
@@ -18,7 +19,7 @@ def ours(binary, args, precision, out):
     if not dataset.exists():
         dataset.write_text(json.dumps(json.loads(pathlib.Path(args.data).read_text())[:args.rows]))
     command = [binary, "train", "--model_name_or_path", args.model, "--dataset", str(dataset), "--output_dir", str(out / precision),
-               "--overwrite_output_dir", "--precision", precision, "--block_size", str(args.block), "--threads", str(args.threads),
+               "--overwrite_output_dir", "--precision", precision, "--block_size", str(args.block), *RULE, "--threads", str(args.threads),
                "--per_device_train_batch_size", str(args.sequences), "--learning_rate", "1e-4"]
     subprocess.run(command, check=True, capture_output=True)
     done = json.loads((out / precision / "metrics.jsonl").read_text().splitlines()[-1])
