@@ -18,11 +18,16 @@ const (
 	LowRankLearningRate = 2e-4
 )
 
-// SMTLearningRate is SMT's where the recipe names none, in a model of the given hidden_size: 2/width. Few weights must do the
-// work, so the rate is far above that of full fine-tuning: in a model of width 576, rates of 1.5e-3 to 5e-3 were the best of
-// every grid with spread blocks (docs/results.md). That the best rate of Adam falls with the width is known from training whole
-// models (arXiv 2203.03466); at 4096 the rule gives 5e-4. Global selections bear a third of it.
-func SMTLearningRate(width int) float64 { return 2 / float64(width) }
+// SMTLearningRate is SMT's where the recipe names none, in a model of the given hidden_size: 2/width, and a third of that with
+// selection global, whose blocks bear less. Few weights must do the work, so the rate is far above that of full fine-tuning: in
+// a model of width 576, 4.5e-3 and 1.5e-3 were the best of grids of factors of 3 (docs/results.md). That the best rate of Adam
+// falls with the width is known from training whole models (arXiv 2203.03466); at 4096 the rule gives 5e-4.
+func SMTLearningRate(width int, selection string) float64 {
+	if selection == "global" {
+		return 2 / float64(3*width)
+	}
+	return 2 / float64(width)
+}
 
 // The second moment's decay where the recipe names none: SMT's authors train their blocks with 0.95, the rest of the
 // field uses Adam's own 0.999.
@@ -92,7 +97,7 @@ type Recipe struct {
 	GradientAccumulationSteps int `key:"gradient_accumulation_steps" default:"1" range:"[1,1048576]" help:"passes per optimizer step"`
 	// LearningRate is the peak of the schedule; after SMT's warm-up, that of the blocks. 0 is SMT's own (see SMTLearningRate),
 	// which follows from the model.
-	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: 2/hidden_size for smt, 2e-5 for full, 2e-4 for lora and dora"`
+	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: 2/hidden_size for smt, a third of it with selection global; 2e-5 for full, 2e-4 for lora and dora"`
 	// LRSchedulerType is the schedule's shape: wsd is warm-up, stable, decay.
 	LRSchedulerType string `key:"lr_scheduler_type" default:"linear" choices:"constant|linear|cosine|wsd" help:"shape of the learning rate over time"`
 	// WarmupSteps are the steps over which the learning rate rises from 0. It wins over WarmupRatio.

@@ -2,12 +2,14 @@ package recipe_test
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"smt/config"
 	"smt/export"
 	"smt/model"
 	"smt/recipe"
@@ -147,5 +149,31 @@ func TestTooFewCandidates(t *testing.T) {
 	sum, _ = train(t, recipeOf(t, modelDir, data, t.TempDir(), "block_score=v_only", "num_blocks=0", "target_ratio=0.25", "max_steps=1"))
 	if sum.Blocks != 4 { // of the 16 blocks of q, k and v
 		t.Errorf("target_ratio 0.25: %d blocks, expected 4", sum.Blocks)
+	}
+}
+
+// TestRateFollowsFromTheModel leaves the learning rate to the program: 2/hidden_size, and a third of that for blocks ranked together.
+// It is in the run's recipe, so that a resumed run has the same.
+func TestRateFollowsFromTheModel(t *testing.T) {
+	modelDir, data := workspace(t)
+	base, err := model.Open(modelDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	for selection, share := range map[string]float64{"spread": 1, "per_matrix": 1, "global": 1. / 3} {
+		out := t.TempDir()
+		_, rec := train(t, recipeOf(t, modelDir, data, out, "learning_rate=auto", "max_steps=1", "warmup_full_steps=1", "selection="+selection))
+		saved, _, err := config.Load(filepath.Join(out, "recipe.yaml"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 2 * share / float64(base.Config.HiddenSize)
+		if math.Abs(saved.LearningRate/want-1) > 1e-12 {
+			t.Errorf("%s: learning rate %g, expected %g", selection, saved.LearningRate, want)
+		}
+		if told := strings.Join(rec.notes, "\n"); !strings.Contains(told, "learning_rate") {
+			t.Errorf("%s: notes %q", selection, told)
+		}
 	}
 }

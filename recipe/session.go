@@ -115,8 +115,8 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 		return nil, err
 	}
 	if r.FinetuningType == config.SMT && r.LearningRate == 0 {
-		r.LearningRate = config.SMTLearningRate(c.HiddenSize)
-		reporter.Note("learning_rate %.2g: 2/%d, the model's hidden_size", r.LearningRate, c.HiddenSize)
+		r.LearningRate = config.SMTLearningRate(c.HiddenSize, r.Selection)
+		reporter.Note("learning_rate %.2g: for hidden_size %d and selection %s", r.LearningRate, c.HiddenSize, r.Selection)
 		s.recipe = r
 	}
 	if s.data, err = ReadData(r, s.tokenizer, c, reporter.Note); err != nil {
