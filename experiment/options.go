@@ -17,8 +17,11 @@ import (
 // PaperBudgets are the trainable shares that the paper varies.
 var PaperBudgets = []float64{0.0043, 0.0084, 0.017, 0.030, 0.049}
 
-// DemoRecipe is the recipe of experiments on the demo: the keys that differ from their defaults.
-const DemoRecipe = `block_size: 32
+// DemoRecipe is the recipe of experiments on the demo: the keys that differ from their defaults, with the rule of smt train's demo.
+const DemoRecipe = `target_modules: [q_proj, k_proj, v_proj]
+selection: global
+block_score: mean_abs_sum
+block_size: 32
 trainable_ratio: 0.04
 warmup_full_steps: 10
 per_device_train_batch_size: 4
