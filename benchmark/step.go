@@ -217,7 +217,7 @@ func (r *StepResult) attach(dev device.Device, dec *model.Decoder, o StepOptions
 		targets := sparse.Targets(dec.Linears(), []string{"q_proj", "k_proj", "v_proj"})
 		size := sparse.PaperBlock
 		if slices.ContainsFunc(targets, func(m sparse.Matrix) bool { return m.Out%size != 0 || m.In%size != 0 }) {
-			size, _ = sparse.ChooseBlockSize(targets, dec.Config.HiddenSize)
+			size, _ = sparse.ChooseBlockSize(0, targets, dec.Config.HiddenSize)
 		}
 		g, err := sparse.Gather(dev, spread(targets, size, max(1, int(math.Round(share*float64(r.Params)/float64(size*size))))),
 			func(m sparse.Matrix) (sparse.Base, error) { return dec.Linear(m.Name).Base, nil }, true)

@@ -2,9 +2,6 @@ package config
 
 import "reflect"
 
-// The modules of the MLP, which may have a budget of their own.
-var mlpModules = []string{"gate_proj", "up_proj", "down_proj"}
-
 // fillIn gives values to the keys whose defaults depend on other keys, and tells what is not obvious. After it, exactly
 // one key gives the budget of SMT, so that nothing later needs to know which keys were set.
 func (r *Recipe) fillIn(notices *Notices) {
@@ -32,9 +29,6 @@ func (r *Recipe) fillIn(notices *Notices) {
 		r.TrainableRatio = 0
 	}
 }
-
-// hasMLPBudget reports whether the MLP has a budget of its own.
-func (r *Recipe) hasMLPBudget() bool { return r.MLPTrainableRatio > 0 || r.MLPNumBlocks > 0 }
 
 // noteUnused tells which keys were set but mean nothing beside the others. Those that say what they would say anyway are
 // passed over, so that a resolved recipe loads without a word.

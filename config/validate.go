@@ -110,6 +110,12 @@ func (r Recipe) checkValidation(report func(key, format string, args ...any)) {
 	}
 }
 
+// The modules of the MLP, which may have a budget of their own.
+var mlpModules = []string{"gate_proj", "up_proj", "down_proj"}
+
+// hasMLPBudget reports whether the MLP has a budget of its own.
+func (r *Recipe) hasMLPBudget() bool { return r.MLPTrainableRatio > 0 || r.MLPNumBlocks > 0 }
+
 // checkSMT checks block size and budget.
 func (r Recipe) checkSMT(report func(key, format string, args ...any)) {
 	if r.BlockSize > 0 && r.BlockSize < 16 {

@@ -33,10 +33,7 @@ func blockSize(ctx context.Context, l *Lab) (*Outcome, error) {
 			side = short
 		}
 	}
-	usual := l.Recipe.BlockSize
-	if usual == 0 {
-		usual, _ = sparse.ChooseBlockSize(targets, l.Config.HiddenSize)
-	}
+	usual, _ := sparse.ChooseBlockSize(l.Recipe.BlockSize, targets, l.Config.HiddenSize)
 	var contenders []Contender
 	reference, nearest := "", 0
 	for _, size := range l.BlockSizes {

@@ -52,10 +52,7 @@ func kindOf(method string) string {
 // smtBudget is how many parameters SMT trains with a recipe: blocks · b², attention and MLP together.
 func smtBudget(c *model.Config, r config.Recipe) (int, error) {
 	targets := sparse.MatricesOf(c, r.TargetModules)
-	size := r.BlockSize
-	if size == 0 {
-		size, _ = sparse.ChooseBlockSize(targets, c.HiddenSize)
-	}
+	size, _ := sparse.ChooseBlockSize(r.BlockSize, targets, c.HiddenSize)
 	var attention, mlp []sparse.Matrix
 	for _, t := range targets {
 		if (r.MLPNumBlocks > 0 || r.MLPTrainableRatio > 0) && !model.InAttention(t.Module) {

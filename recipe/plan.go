@@ -222,9 +222,7 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	}
 	if method == config.SMT {
 		targets := sparse.MatricesOf(base.Config, r.TargetModules)
-		if m.Block = r.BlockSize; m.Block == 0 {
-			m.Block, _ = sparse.ChooseBlockSize(targets, base.Config.HiddenSize)
-		}
+		m.Block, _ = sparse.ChooseBlockSize(r.BlockSize, targets, base.Config.HiddenSize)
 		m.Apart = mlpApart(r)
 		groups, err := blockGroups(r, m.Block, base.Config.Params(), targets)
 		if err != nil {

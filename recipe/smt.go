@@ -96,10 +96,7 @@ func (s *session) targets() ([]sparse.Matrix, int, error) {
 	if len(targets) == 0 {
 		return nil, 0, fmt.Errorf("recipe: target_modules %v: the model has none of them", r.TargetModules)
 	}
-	if r.BlockSize > 0 {
-		return targets, r.BlockSize, nil
-	}
-	size, reason := sparse.ChooseBlockSize(targets, s.decoder.Config.HiddenSize)
+	size, reason := sparse.ChooseBlockSize(r.BlockSize, targets, s.decoder.Config.HiddenSize)
 	if reason != "" {
 		s.reporter.Note("%s", reason)
 	}

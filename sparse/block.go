@@ -31,10 +31,13 @@ const (
 	blocksAcross = 16
 )
 
-// ChooseBlockSize is the block size to use when none is asked for in a model of the given width (hidden_size): of the multiples
-// of 16 up to 256 and up to a sixteenth of the width, the largest that divides all sides of the matrices, else the largest, with
-// ragged edges. reason says why it is not 256, or is empty.
-func ChooseBlockSize(matrices []Matrix, width int) (size int, reason string) {
+// ChooseBlockSize is the block size that is asked for or, if that is 0, the one that fits a model of the given width (hidden_size):
+// of the multiples of 16 up to 256 and up to a sixteenth of the width, the largest that divides all sides of the matrices, else the
+// largest, with ragged edges. reason says why a size that was not asked for is not 256, or is empty.
+func ChooseBlockSize(asked int, matrices []Matrix, width int) (size int, reason string) {
+	if asked > 0 {
+		return asked, ""
+	}
 	common := 0
 	for _, m := range matrices {
 		common = gcd(gcd(common, m.Out), m.In)

@@ -140,21 +140,18 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 			take(all[:min(g.Blocks, len(all))])
 			continue
 		}
-		weights := make([]int, len(g.Matrices))
+		weights, best := make([]int, len(g.Matrices)), make([]float64, len(g.Matrices))
 		for at, i := range g.Matrices {
 			weights[at] = 1
-			if strategy == Spread {
-				weights[at] = len(scores[i])
+			if strategy != Spread {
+				continue
+			}
+			if weights[at] = len(scores[i]); weights[at] > 0 {
+				best[at] = slices.Max(scores[i])
 			}
 		}
 		first := func(x, y int) int {
-			x, y = g.Matrices[x], g.Matrices[y]
-			if strategy == Spread && len(scores[x]) > 0 && len(scores[y]) > 0 {
-				if way := cmp.Compare(slices.Max(scores[y]), slices.Max(scores[x])); way != 0 {
-					return way
-				}
-			}
-			return cmp.Compare(targets[x].Name, targets[y].Name)
+			return cmp.Or(cmp.Compare(best[y], best[x]), cmp.Compare(targets[g.Matrices[x]].Name, targets[g.Matrices[y]].Name))
 		}
 		for at, n := range share(g.Blocks, weights, first) {
 			i := g.Matrices[at]

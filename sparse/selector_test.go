@@ -33,9 +33,12 @@ func TestChooseBlockSize(t *testing.T) {
 		for i, s := range c.shapes {
 			targets = append(targets, matrix(fmt.Sprintf("%d.q_proj", i), s[0], s[1]))
 		}
-		got, why := ChooseBlockSize(targets, c.width)
+		got, why := ChooseBlockSize(0, targets, c.width)
 		if got != c.want || !strings.HasPrefix(why, c.why) || (why == "") != (c.why == "") {
 			t.Errorf("%v: %d %q, expected %d %q", c.shapes, got, why, c.want, c.why)
+		}
+		if got, why := ChooseBlockSize(48, targets, c.width); got != 48 || why != "" {
+			t.Errorf("%v: %d %q, expected the 48 that was asked for", c.shapes, got, why)
 		}
 	}
 }
