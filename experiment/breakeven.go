@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"smt/benchmark"
 	"smt/config"
@@ -23,7 +25,7 @@ var BreakEven = Study{
 	Summary:  "the warm-up's cost against the saving per step, measured here and modelled for models of 7 to 70 billion parameters",
 	Method: []string{
 		"On the given model, steps of SMT (warm-up and tuning), LoRA and full fine-tuning are measured by short runs of smt train; on the shapes S and M, which have random weights, by smt bench step (0.84 % of all parameters; there LoRA is on q, k, v, up and down projections). Of several steps the fastest counts, which other work on the machine disturbs least. With W warm-up steps of t_w seconds, SMT has overtaken another method after n steps where W·t_w + n·t_smt = n·t_other.",
-		"Larger models are modelled: the operations that smt plan counts, divided by the rate at which shape M's steps of the same method were computed here. The model's error is its deviation from the measured steps of S and of the given model, which it was not fitted to. It knows nothing of memory: a machine that holds SMT's state may not hold that of full fine-tuning.",
+		"Larger models, with the recipe's modules and blocks of 256, are modelled: the operations that smt plan counts, divided by the rate at which shape M's steps of the same method were computed here. The model's error is its deviation from the measured steps of S and of the given model, which it was not fitted to. It knows nothing of memory: a machine that holds SMT's state may not hold that of full fine-tuning.",
 	},
 	Run: breakEven,
 }
@@ -36,14 +38,21 @@ const (
 	benchShare      = 0.0084 // of all parameters, on S, M and the large shapes
 )
 
-// warmups are the lengths that break-even is computed for: the shortest default, and the paper's.
-var warmups = []int{8, 100}
+// shortWarmup and longWarmup are the lengths that break-even is computed for: the shortest default, and the paper's.
+const (
+	shortWarmup = 8
+	longWarmup  = 100
+)
 
-// timing is what a step of each method takes on a model, in seconds; 0 is not known.
+// breakEvenMethods are the methods whose steps are compared, SMT first.
+var breakEvenMethods = []string{config.SMT, config.LoRA, config.Full}
+
+// A timing is what a step of each method takes on a model, in seconds.
 type timing struct {
-	Name                    string
-	Measured                bool
-	SMT, Warmup, LoRA, Full float64
+	name                     string
+	step                     map[string]float64 // by method
+	warmup                   float64            // a step of SMT's warm-up
+	measured, warmupMeasured bool               // or modelled
 }
 
 // largeShapes are the architectures that times are modelled for: Llama 2.
@@ -57,9 +66,49 @@ var largeShapes = []struct {
 }
 
 func breakEven(ctx context.Context, l *Lab) (*Outcome, error) {
-	methods := []string{config.SMT, config.LoRA, config.Full}
+	results, err := l.givenSteps(ctx)
+	if err != nil || l.DryRun {
+		return nil, err
+	}
+	steps, err := l.benchSteps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := newTimeModel(steps["M"])
+	tokens := results[0].StepTokens // all methods see the same batches
+	given := timing{name: "the given model", step: map[string]float64{}, warmup: results[0].FastestWarmup, measured: true, warmupMeasured: true}
+	for i, method := range breakEvenMethods {
+		given.step[method] = results[i].FastestStep
+	}
+	small, smallModelled := m.bench("S", steps["S"])
+	medium, _ := m.bench("M", steps["M"]) // fitted to
+	large := m.large(l)
+	modelled := m.timing(given.name, tokens, func(method string) recipe.Operations {
+		return l.operations(results[slices.Index(breakEvenMethods, method)])
+	})
+	deviations, worst := deviationTable([]timing{given, small}, []timing{modelled, smallModelled})
+	times := timeTable(append([]timing{given, small, medium}, large...))
+	times.Note = fmt.Sprintf("A step has %.0f tokens on the given model and %d on the others. Never: a step of SMT takes no less time than one of the other method.", tokens, benchSequence)
+	s := report.Section{Title: "Time", Tables: []report.Table{times, deviations}}
+	l.figure(&s, "time.png", fmt.Sprintf("Time of a run on the given model by its tuning steps, with a warm-up of %d steps.", longWarmup), func(path string) error {
+		return report.Lines(path, report.Axes{Title: given.name + ": time of a run", X: "tuning steps", Y: "seconds"}, timeLines(given, longWarmup))
+	})
+	var byShape []string
+	for _, t := range large {
+		byShape = append(byShape, fmt.Sprintf("%s (%s)", t.overtakes(config.Full, longWarmup), t.name))
+	}
+	return &Outcome{Sections: []report.Section{s}, Answers: []string{
+		fmt.Sprintf("On the given model, SMT with %d warm-up steps has overtaken full fine-tuning after %s steps and LoRA after %s; with %d, after %s and %s.", shortWarmup,
+			given.overtakes(config.Full, shortWarmup), given.overtakes(config.LoRA, shortWarmup), longWarmup, given.overtakes(config.Full, longWarmup), given.overtakes(config.LoRA, longWarmup)),
+		fmt.Sprintf("Modelled for larger models, with %d warm-up steps: full fine-tuning is overtaken after so many steps: %s. The model is off by up to %.0f %% on what was measured.", longWarmup,
+			strings.Join(byShape, ", "), 100*worst),
+	}}, nil
+}
+
+// givenSteps runs a few steps of each method on the given model.
+func (l *Lab) givenSteps(ctx context.Context) ([]Result, error) {
 	var cells []Cell
-	for _, m := range methods {
+	for _, m := range breakEvenMethods {
 		r, err := l.RecipeOf(m, 0)
 		if err != nil {
 			return nil, err
@@ -76,141 +125,126 @@ func breakEven(ctx context.Context, l *Lab) (*Outcome, error) {
 			return nil, fmt.Errorf("experiment: %s: %s: %s; without its steps nothing can be compared", r.Name, r.Status, r.Error)
 		}
 	}
-	given := timing{Name: "the given model", Measured: true, SMT: results[0].FastestStep, Warmup: results[0].FastestWarmup, LoRA: results[1].FastestStep, Full: results[2].FastestStep}
-	steps, err := l.benchSteps(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rates := map[string]float64{}
-	for _, m := range methods {
-		s := steps["M"][m]
-		o := operations(benchmark.Shape("M"), m, s.Seq, s.Blocks, s.Rank, benchModules(m))
-		rates[m] = (o.Forward + o.Backward) * float64(s.Seq*s.Batch) / s.StepMin
-	}
+	return results, nil
+}
 
-	o := &Outcome{}
-	deviations := report.Table{Title: "the model's error: modelled time / measured time − 1", Header: []string{"model", "smt", "smt's warm-up", "lora", "full"}}
-	all := []timing{given}
-	worst := 0.0
+// A timeModel has the operations per second at which steps of each method were computed.
+type timeModel map[string]float64
+
+// newTimeModel fits the model to the steps of shape M.
+func newTimeModel(steps map[string]*benchmark.StepResult) timeModel {
+	m := timeModel{}
+	for method, s := range steps {
+		o := benchOperations("M", method, s)
+		m[method] = (o.Forward + o.Backward) * float64(s.Seq*s.Batch) / s.StepMin
+	}
+	return m
+}
+
+// timing models the steps of all methods: the operations of a token times tokens, by the rate of the method's steps.
+func (m timeModel) timing(name string, tokens float64, operations func(method string) recipe.Operations) timing {
+	t := timing{name: name, step: map[string]float64{}}
+	for _, method := range breakEvenMethods {
+		o := operations(method)
+		t.step[method] = (o.Forward + o.Backward) * tokens / m[method]
+		if method == config.SMT {
+			t.warmup = o.Warmup * tokens / m[method]
+		}
+	}
+	return t
+}
+
+// bench returns the measured and the modelled steps of a shape; smt bench step has no warm-up, so that is modelled in both.
+func (m timeModel) bench(shape string, steps map[string]*benchmark.StepResult) (measured, modelled timing) {
+	tokens := float64(steps[config.SMT].Seq * steps[config.SMT].Batch)
+	modelled = m.timing("shape "+shape, tokens, func(method string) recipe.Operations { return benchOperations(shape, method, steps[method]) })
+	measured = timing{name: modelled.name, step: map[string]float64{}, warmup: modelled.warmup, measured: true}
+	for method, s := range steps {
+		measured.step[method] = s.StepMin
+	}
+	return measured, modelled
+}
+
+// large models the steps of the large shapes, with the modules and the score of the recipe.
+func (m timeModel) large(l *Lab) []timing {
+	var all []timing
+	for _, shape := range largeShapes {
+		blocks := int(benchShare*float64(shape.Params())) / (sparse.PaperBlock * sparse.PaperBlock)
+		rank, _ := rankFor(&shape.Config, l.Recipe.TargetModules, false, blocks*sparse.PaperBlock*sparse.PaperBlock)
+		all = append(all, m.timing(shape.name, benchSequence, func(method string) recipe.Operations {
+			return recipe.OperationsOf(&shape.Config, recipe.Method{Name: method, Targets: l.Recipe.TargetModules, Sequence: benchSequence,
+				Block: sparse.PaperBlock, Blocks: blocks, Rank: rank, Score: sparse.Score(l.Recipe.BlockScore)})
+		}))
+	}
+	return all
+}
+
+// deviationTable tells how far modelled times are from measured ones, and the largest deviation.
+func deviationTable(measured, modelled []timing) (t report.Table, worst float64) {
+	t = report.Table{Title: "the model's error: modelled time / measured time − 1", Header: append([]string{"model", "smt's warm-up"}, breakEvenMethods...),
+		Note: "The model was fitted to shape M. The warm-up's steps on S and M are modelled with the rate of the tuning steps. Other work on the machine shows here, too."}
 	off := func(modelled, measured float64) string {
 		d := modelled/measured - 1
 		worst = max(worst, math.Abs(d))
 		return fmt.Sprintf("%+.0f %%", 100*d)
 	}
-	// All methods see the same batches.
-	tokens := results[0].StepTokens
-	row := []string{"the given model"}
-	for i, m := range methods {
-		r := results[i].Recipe
-		n := operations(l.Config, m, l.sequence(), results[i].Selected, r.LoRARank, r.TargetModules)
-		if m == config.SMT {
-			n = operationsSMT(l.Config, l.sequence(), results[i].Selected, results[i].BlockSize, r.TargetModules)
+	for i, x := range measured {
+		row := []string{x.name, "-"}
+		if x.warmupMeasured {
+			row[1] = off(modelled[i].warmup, x.warmup)
 		}
-		row = append(row, off((n.Forward+n.Backward)*tokens/rates[m], results[i].FastestStep))
-		if m == config.SMT {
-			row = append(row, off(n.Warmup*tokens/rates[m], given.Warmup))
+		for _, method := range breakEvenMethods {
+			row = append(row, off(modelled[i].step[method], x.step[method]))
 		}
+		t.Rows = append(t.Rows, row)
 	}
-	deviations.Rows = append(deviations.Rows, row)
-	for _, name := range []string{"S", "M"} {
-		t := timing{Name: "shape " + name, Measured: true}
-		row := []string{t.Name}
-		for _, m := range methods {
-			s := steps[name][m]
-			n := operations(benchmark.Shape(name), m, s.Seq, s.Blocks, s.Rank, benchModules(m))
-			at := float64(s.Seq*s.Batch) / rates[m]
-			if name == "M" {
-				row = append(row, "fitted")
-			} else {
-				row = append(row, off((n.Forward+n.Backward)*at, s.StepMin))
-			}
-			switch m {
-			case config.SMT:
-				t.SMT, t.Warmup = s.StepMin, n.Warmup*at
-				row = append(row, "modelled")
-			case config.LoRA:
-				t.LoRA = s.StepMin
-			case config.Full:
-				t.Full = s.StepMin
-			}
-		}
-		deviations.Rows = append(deviations.Rows, row)
-		all = append(all, t)
-	}
-	deviations.Note = "The warm-up's steps on S and M are modelled with the rate of the tuning steps. Other work on the machine shows here, too."
-	for _, shape := range largeShapes {
-		c := shape.Config
-		t := timing{Name: shape.name}
-		for _, m := range methods {
-			rank, blocks := 0, int(benchShare*float64(c.Params())/(sparse.PaperBlock*sparse.PaperBlock))
-			if m == config.LoRA {
-				rank, _ = rankFor(&c, attention, false, blocks*sparse.PaperBlock*sparse.PaperBlock)
-			}
-			n := operations(&c, m, benchSequence, blocks, rank, attention)
-			seconds := (n.Forward + n.Backward) * benchSequence / rates[m]
-			switch m {
-			case config.SMT:
-				t.SMT, t.Warmup = seconds, n.Warmup*benchSequence/rates[m]
-			case config.LoRA:
-				t.LoRA = seconds
-			case config.Full:
-				t.Full = seconds
-			}
-		}
-		all = append(all, t)
-	}
-	table := report.Table{Header: []string{"model", "", "warm-up step s", "smt s", "lora s", "full s"}}
-	for _, w := range warmups {
-		table.Header = append(table.Header, fmt.Sprintf("overtakes full, %d warm-up steps", w), fmt.Sprintf("overtakes lora, %d", w))
-	}
-	for _, t := range all {
-		kind := "modelled"
-		if t.Measured {
-			kind = "measured"
-		}
-		row := []string{t.Name, kind, show(t.Warmup, 3), show(t.SMT, 3), show(t.LoRA, 3), show(t.Full, 3)}
-		for _, w := range warmups {
-			row = append(row, overtakes(t, w, t.Full), overtakes(t, w, t.LoRA))
-		}
-		table.Rows = append(table.Rows, row)
-	}
-	table.Note = fmt.Sprintf("A step has %.0f tokens on the given model and %d on the others. Never: a step of SMT takes no less time than one of the other method.", tokens, benchSequence)
-	s := report.Section{Title: "Time", Tables: []report.Table{table, deviations}}
-	for i, t := range all[:1] {
-		l.figure(&s, "time.png", fmt.Sprintf("Time of a run on the given model by its tuning steps, with a warm-up of %d steps.", warmups[1]), func(path string) error {
-			return report.Lines(path, report.Axes{Title: t.Name + ": time of a run", X: "tuning steps", Y: "seconds"}, timeLines(all[i], warmups[1]))
-		})
-	}
-	o.Sections = append(o.Sections, s)
-	o.Answers = append(o.Answers,
-		fmt.Sprintf("On the given model, SMT with %d warm-up steps has overtaken full fine-tuning after %s steps and LoRA after %s; with %d, after %s and %s.", warmups[0],
-			overtakes(given, warmups[0], given.Full), overtakes(given, warmups[0], given.LoRA), warmups[1], overtakes(given, warmups[1], given.Full), overtakes(given, warmups[1], given.LoRA)),
-		fmt.Sprintf("Modelled for 7 to 70 billion parameters, with %d warm-up steps: full fine-tuning is overtaken after %s (7B), %s (13B) and %s (70B) steps. The model is off by up to %.0f %% on what was measured.", warmups[1],
-			overtakes(all[3], warmups[1], all[3].Full), overtakes(all[4], warmups[1], all[4].Full), overtakes(all[5], warmups[1], all[5].Full), 100*worst))
-	return o, nil
+	return t, worst
 }
 
-// attention are the modules that budgets of large models are spent on.
-var attention = []string{"q_proj", "k_proj", "v_proj"}
+// timeTable has the time of a step of each method, and when SMT has overtaken the others.
+func timeTable(all []timing) report.Table {
+	t := report.Table{Header: []string{"model", "", "warm-up step s"}}
+	for _, method := range breakEvenMethods {
+		t.Header = append(t.Header, method+" s")
+	}
+	for _, n := range []int{shortWarmup, longWarmup} {
+		t.Header = append(t.Header, fmt.Sprintf("overtakes full, %d warm-up steps", n), fmt.Sprintf("overtakes lora, %d", n))
+	}
+	for _, x := range all {
+		kind := "modelled"
+		if x.measured {
+			kind = "measured"
+		}
+		row := []string{x.name, kind, show(x.warmup, 3)}
+		for _, method := range breakEvenMethods {
+			row = append(row, show(x.step[method], 3))
+		}
+		for _, n := range []int{shortWarmup, longWarmup} {
+			row = append(row, x.overtakes(config.Full, n), x.overtakes(config.LoRA, n))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
 
 // benchModules are the modules that smt bench step trains.
 func benchModules(method string) []string {
 	if method == config.LoRA {
 		return wideModules
 	}
-	return attention
+	return paperModules
 }
 
-// operations counts a method's operations, with blocks of the size that smt bench step has.
-func operations(c *model.Config, method string, sequence, blocks, rank int, modules []string) recipe.Operations {
-	if method == config.SMT {
-		return operationsSMT(c, sequence, blocks, sparse.PaperBlock, modules)
-	}
-	return recipe.OperationsOf(c, recipe.Method{Name: method, Targets: modules, Rank: rank, Sequence: sequence})
+// benchOperations counts the operations of a step that smt bench step measured.
+func benchOperations(shape, method string, s *benchmark.StepResult) recipe.Operations {
+	return recipe.OperationsOf(benchmark.Shape(shape), recipe.Method{Name: method, Targets: benchModules(method), Sequence: s.Seq,
+		Block: sparse.PaperBlock, Blocks: s.Blocks, Rank: s.Rank, Score: sparse.MeanAbsSum})
 }
 
-func operationsSMT(c *model.Config, sequence, blocks, size int, modules []string) recipe.Operations {
-	return recipe.OperationsOf(c, recipe.Method{Name: config.SMT, Targets: modules, Block: size, Blocks: blocks, Sequence: sequence, Score: sparse.MeanAbsSum})
+// operations counts the operations of a run on the given model.
+func (l *Lab) operations(r Result) recipe.Operations {
+	return recipe.OperationsOf(l.Config, recipe.Method{Name: r.Method, Targets: r.Recipe.TargetModules, Sequence: l.sequence(),
+		Block: r.BlockSize, Blocks: r.Selected, Rank: r.Recipe.LoRARank, Score: sparse.Score(r.Recipe.BlockScore)})
 }
 
 // sequence is the length of a packed sequence of the recipe.
@@ -232,7 +266,7 @@ func (l *Lab) benchSteps(ctx context.Context) (map[string]map[string]*benchmark.
 		if steps[name] == nil {
 			steps[name] = map[string]*benchmark.StepResult{}
 		}
-		for _, m := range []string{config.SMT, config.LoRA, config.Full} {
+		for _, m := range breakEvenMethods {
 			if ctx.Err() != nil {
 				return nil, recipe.ErrInterrupted
 			}
@@ -264,9 +298,14 @@ func BreakEvenSteps(warmup int, w, a, b float64) float64 {
 	return float64(warmup) * w / (b - a)
 }
 
+// breakEven is when SMT with a warm-up of the given length has overtaken another method.
+func (t timing) breakEven(other string, warmup int) float64 {
+	return BreakEvenSteps(warmup, t.warmup, t.step[config.SMT], t.step[other])
+}
+
 // overtakes writes the break-even with another method.
-func overtakes(t timing, warmup int, other float64) string {
-	n := BreakEvenSteps(warmup, t.Warmup, t.SMT, other)
+func (t timing) overtakes(other string, warmup int) string {
+	n := t.breakEven(other, warmup)
 	if math.IsInf(n, 1) {
 		return "never"
 	}
@@ -275,12 +314,17 @@ func overtakes(t timing, warmup int, other float64) string {
 
 // timeLines are the times of runs by their steps, up to twice the break-even with full fine-tuning.
 func timeLines(t timing, warmup int) []report.Curve {
-	end := 2 * BreakEvenSteps(warmup, t.Warmup, t.SMT, t.Full)
+	end := 2 * t.breakEven(config.Full, warmup)
 	if math.IsInf(end, 1) || end < 100 {
 		end = 400
 	}
-	line := func(name string, start, step float64) report.Curve {
-		return report.Curve{Series: report.Series{Name: name, X: []float64{0, end}, Y: []float64{start, start + end*step}}}
+	var lines []report.Curve
+	for _, method := range breakEvenMethods {
+		start := 0.0
+		if method == config.SMT {
+			start = float64(warmup) * t.warmup
+		}
+		lines = append(lines, report.Curve{Series: report.Series{Name: method, X: []float64{0, end}, Y: []float64{start, start + end*t.step[method]}}})
 	}
-	return []report.Curve{line("smt", float64(warmup)*t.Warmup, t.SMT), line("lora", 0, t.LoRA), line("full", 0, t.Full)}
+	return lines
 }

@@ -11,6 +11,9 @@ import (
 	"smt/sparse"
 )
 
+// paperModules are the modules that the SMT paper selects blocks in.
+var paperModules = []string{"q_proj", "k_proj", "v_proj"}
+
 // wideModules are what the LLM-Adapters and DoRA papers put their adapters on.
 var wideModules = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
 
@@ -156,7 +159,7 @@ func (l *Lab) paperRule(keys ...string) {
 		}
 		switch key {
 		case "target_modules":
-			l.Recipe.TargetModules = slices.Clone(attention)
+			l.Recipe.TargetModules = slices.Clone(paperModules)
 		case "selection":
 			l.Recipe.Selection = string(sparse.Global)
 		case "block_score":

@@ -28,10 +28,10 @@ var moduleVariants = []struct {
 	attention  []string
 	mlp, apart bool
 }{
-	{"qkv", []string{"q_proj", "k_proj", "v_proj"}, false, false},
+	{"qkv", paperModules, false, false},
 	{"qkvo", []string{"q_proj", "k_proj", "v_proj", "o_proj"}, false, false},
-	{"qkv + mlp together", []string{"q_proj", "k_proj", "v_proj"}, true, false},
-	{"qkv + mlp half each", []string{"q_proj", "k_proj", "v_proj"}, true, true},
+	{"qkv + mlp together", paperModules, true, false},
+	{"qkv + mlp half each", paperModules, true, true},
 	{"mlp", nil, true, false},
 }
 
@@ -76,7 +76,7 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		modules, shares, byLayer := moduleShares(sel, l.Config.Layers)
+		modules, shares, _ := moduleShares(sel, l.Config.Layers)
 		all := map[string]float64{}
 		total := 0.0
 		for _, x := range sel.Matrices {
@@ -92,13 +92,7 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 			answers = append(answers, fmt.Sprintf("Of the blocks selected in Q, K and V, %.1f %% lie in V; the paper reports %.1f %%, chance would give %.1f %%.",
 				100*sel.Share("v_proj"), 100*PaperShareV, 100*m.Runs[0].ChanceV))
 		}
-		var layers []string
-		for layer := range l.Config.Layers {
-			layers = append(layers, fmt.Sprint(layer))
-		}
-		l.figure(&s, fmt.Sprintf("shares-%d.png", i+1), "Share of the selected elements by layer and module: "+m.Name+".", func(path string) error {
-			return report.HeatMap(path, m.Name+": share of the selected elements", layers, modules, byLayer)
-		})
+		l.sharesFigure(&s, fmt.Sprintf("shares-%d.png", i+1), m.Name, sel)
 	}
 	s.Tables = append(s.Tables, t)
 	return &Outcome{Answers: append(answers, answersOf(differences, moduleVariants[0].name)...), Sections: []report.Section{losses, s, l.costSection(tuned), l.rateSection(tuned)}}, nil

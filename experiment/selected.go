@@ -1,10 +1,12 @@
 package experiment
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"smt/device"
 	"smt/recipe"
+	"smt/report"
 	"smt/sparse"
 )
 
@@ -78,4 +80,16 @@ func moduleShares(s *sparse.Selection, layers int) (modules []string, shares []f
 		}
 	}
 	return modules, shares, byLayer
+}
+
+// sharesFigure draws where a selection's elements lie.
+func (l *Lab) sharesFigure(s *report.Section, file, name string, selected *sparse.Selection) {
+	modules, _, byLayer := moduleShares(selected, l.Config.Layers)
+	layers := make([]string, l.Config.Layers)
+	for i := range layers {
+		layers[i] = fmt.Sprint(i)
+	}
+	l.figure(s, file, "Share of the selected elements by layer and module: "+name+".", func(path string) error {
+		return report.HeatMap(path, name+": share of the selected elements", layers, modules, byLayer)
+	})
 }

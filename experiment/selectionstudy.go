@@ -106,84 +106,36 @@ type singles struct {
 	answers []string
 }
 
-// ranked is a block with its matrix and score.
+// ranked is a block with its matrix and its place in the ranking by the reference score, from 1.
 type ranked struct {
 	sparse.Matrix
 	sparse.ScoredBlock
+	rank int
 }
 
-// singleBlocks gets every block's scores by selecting all blocks, and tunes a sample of blocks alone.
+// singleBlocks tunes a sample of blocks alone and compares what each brings with every score's value for it.
 func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, reference string) (singles, error) {
 	out := singles{section: report.Section{Title: "What single blocks bring"}}
-	var cells []Cell
-	for _, m := range tuned {
-		r := m.Recipe
-		r.NumBlocks, r.TrainableRatio, r.TargetRatio, r.MLPNumBlocks, r.MLPTrainableRatio, r.MaxSteps = math.MaxInt32, 0, 0, 0, 0, 1
-		// The length of the warm-up follows from the steps; it must be that of the runs above.
-		if r.WarmupFullSteps == 0 {
-			r.WarmupFullSteps = sparse.WarmupSteps(max(l.Recipe.MaxSteps, 1))
-		}
-		c := l.Cell("all blocks by "+m.Name, "all blocks", WithSeed(r, l.Seeds[0]))
-		c.Measures = Measures{Digest: c.Measures.Digest} // its selection is all that is asked of it
-		cells = append(cells, c)
-	}
-	all, err := l.Run(ctx, "scores of all blocks", cells)
+	all, err := l.scoreAllBlocks(ctx, tuned)
 	if err != nil || l.DryRun {
 		return out, err
 	}
-	scores := map[string]map[place]float64{}
-	var order []ranked
-	var best *Tuned
-	size := 0
-	for i, r := range all {
-		if !r.Usable() {
-			continue
-		}
-		s, err := r.selection()
-		if err != nil {
-			return out, err
-		}
-		name := tuned[i].Name
-		scores[name] = map[place]float64{}
-		for _, m := range s.Matrices {
-			for _, b := range m.Blocks {
-				scores[name][place{m.Name, b.Block}] = b.Score
-				if name == reference {
-					order = append(order, ranked{m.Matrix, b})
-				}
-			}
-		}
-		if name == reference {
-			best, size = &tuned[i], s.BlockSize
-		}
-	}
-	if best == nil || best.Best == nil {
+	at := slices.IndexFunc(tuned, func(t Tuned) bool { return t.Name == reference })
+	if all[reference] == nil || tuned[at].Best == nil {
 		l.skip("single blocks: no run with %s came to an end", reference)
 		return out, nil
 	}
-	slices.SortStableFunc(order, func(a, b ranked) int { return cmp.Compare(b.Score, a.Score) })
-	n := min(l.Sample, len(order))
-	if n < 3 {
-		l.skip("single blocks: a sample of %d, expected at least 3", n)
+	sample, total := sampleBlocks(all[reference], l.Sample)
+	if len(sample) < 3 {
+		l.skip("single blocks: a sample of %d, expected at least 3", len(sample))
 		return out, nil
 	}
-	cells = cells[:0]
-	var sample []ranked
-	for i := range n {
-		k := order[i*(len(order)-1)/(n-1)]
-		sample = append(sample, k)
-		c := l.Cell(fmt.Sprintf("one block %s %d,%d", k.Name, k.Row, k.Col), "one block", WithSeed(best.Best.Recipe.Recipe, l.Seeds[0]),
-			Label{"rank", fmt.Sprint(1 + i*(len(order)-1)/(n-1))})
-		c.Blocks = &sparse.Selection{BlockSize: size, Matrices: []sparse.MatrixSelection{{Matrix: k.Matrix, Blocks: []sparse.ScoredBlock{k.ScoredBlock}}}}
-		c.Measures.Validation, c.Measures.Tasks = "", nil
-		cells = append(cells, c)
-	}
-	results, err := l.Run(ctx, "single blocks", cells)
+	results, err := l.tuneAlone(ctx, sample, all[reference].BlockSize, tuned[at].Best.Recipe.Recipe)
 	if err != nil {
 		return out, err
 	}
-	t := report.Table{Title: fmt.Sprintf("%d of %d blocks, spread over the ranking by %s", n, len(order), reference), Header: []string{"block", "rank", "score", "loss it takes off"}}
-	drops := make([]float64, n)
+	t := report.Table{Title: fmt.Sprintf("%d of %d blocks, spread over the ranking by %s", len(sample), total, reference), Header: []string{"block", "rank", "score", "loss it takes off"}}
+	drops := make([]float64, len(sample))
 	for i, r := range results {
 		drops[i] = math.NaN()
 		cell := "no run came to an end"
@@ -194,20 +146,16 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 			}
 			drops[i], cell = d.Mean, plusMinus(d, 4)
 		}
-		t.Rows = append(t.Rows, []string{fmt.Sprintf("%s (%d, %d)", sample[i].Name, sample[i].Row, sample[i].Col), r.Label("rank"), fmt.Sprintf("%.3g", sample[i].Score), cell})
+		b := sample[i]
+		t.Rows = append(t.Rows, []string{fmt.Sprintf("%s (%d, %d)", b.Name, b.Row, b.Col), fmt.Sprint(b.rank), fmt.Sprintf("%.3g", b.Score), cell})
 	}
 	c := report.Table{Title: "rank correlation of a block's score with the loss it takes off alone", Header: []string{"score", "Spearman", "± without relation", "blocks"}}
 	var points report.Series
 	for _, m := range tuned {
-		if scores[m.Name] == nil {
+		if all[m.Name] == nil {
 			continue
 		}
-		var x, y []float64
-		for i, k := range sample {
-			if s, ok := scores[m.Name][place{k.Name, k.Block}]; ok && finite(drops[i]) {
-				x, y = append(x, s), append(y, drops[i])
-			}
-		}
+		x, y := scoresAndDrops(all[m.Name], sample, drops)
 		e := RankCorrelation(x, y)
 		c.Rows = append(c.Rows, []string{m.Name, show(e.Mean, 2), show(e.StandardError, 2), fmt.Sprint(e.N)})
 		if m.Name == reference {
@@ -221,4 +169,81 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 		return report.Points(path, report.Axes{Title: "score and use of single blocks", X: "score by " + reference, Y: "loss taken off (nats per token)", LogX: true}, []report.Series{points})
 	})
 	return out, nil
+}
+
+// scoreAllBlocks gets every block's score by each of the methods, by runs that select all blocks.
+func (l *Lab) scoreAllBlocks(ctx context.Context, tuned []Tuned) (map[string]*sparse.Selection, error) {
+	var cells []Cell
+	for _, m := range tuned {
+		r := m.Recipe
+		r.NumBlocks, r.TrainableRatio, r.TargetRatio, r.MLPNumBlocks, r.MLPTrainableRatio, r.MaxSteps = math.MaxInt32, 0, 0, 0, 0, 1
+		// The length of the warm-up follows from the steps; it must be that of the runs that were compared.
+		if r.WarmupFullSteps == 0 {
+			r.WarmupFullSteps = sparse.WarmupSteps(max(l.Recipe.MaxSteps, 1))
+		}
+		c := l.Cell("all blocks by "+m.Name, "all blocks", WithSeed(r, l.Seeds[0]))
+		c.Measures = Measures{Digest: c.Measures.Digest} // its selection is all that is asked of it
+		cells = append(cells, c)
+	}
+	results, err := l.Run(ctx, "scores of all blocks", cells)
+	if err != nil || l.DryRun {
+		return nil, err
+	}
+	all := map[string]*sparse.Selection{}
+	for i, r := range results {
+		if !r.Usable() {
+			continue
+		}
+		if all[tuned[i].Name], err = r.selection(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// sampleBlocks takes n blocks, spread evenly over the ranking from the first to the last; total is how many there are.
+func sampleBlocks(s *sparse.Selection, n int) (sample []ranked, total int) {
+	var order []ranked
+	for _, m := range s.Matrices {
+		for _, b := range m.Blocks {
+			order = append(order, ranked{Matrix: m.Matrix, ScoredBlock: b})
+		}
+	}
+	slices.SortStableFunc(order, func(a, b ranked) int { return cmp.Compare(b.Score, a.Score) })
+	n = min(n, len(order))
+	for i := range n {
+		k := i * (len(order) - 1) / max(n-1, 1)
+		order[k].rank = k + 1
+		sample = append(sample, order[k])
+	}
+	return sample, len(order)
+}
+
+// tuneAlone runs the recipe with each of the blocks alone.
+func (l *Lab) tuneAlone(ctx context.Context, sample []ranked, size int, r config.Recipe) ([]Result, error) {
+	var cells []Cell
+	for _, b := range sample {
+		c := l.Cell(fmt.Sprintf("one block %s %d,%d", b.Name, b.Row, b.Col), "one block", WithSeed(r, l.Seeds[0]), Label{"rank", fmt.Sprint(b.rank)})
+		c.Blocks = &sparse.Selection{BlockSize: size, Matrices: []sparse.MatrixSelection{{Matrix: b.Matrix, Blocks: []sparse.ScoredBlock{b.ScoredBlock}}}}
+		c.Measures.Validation, c.Measures.Tasks = "", nil
+		cells = append(cells, c)
+	}
+	return l.Run(ctx, "single blocks", cells)
+}
+
+// scoresAndDrops pairs the scores that a selection of all blocks has for those of the sample with what they took off, where both
+// are known.
+func scoresAndDrops(all *sparse.Selection, sample []ranked, drops []float64) (scores, known []float64) {
+	of := map[place]float64{}
+	for _, m := range all.Matrices {
+		for _, b := range m.Blocks {
+			of[place{m.Name, b.Block}] = b.Score
+		}
+	}
+	for i, b := range sample {
+		if s, ok := of[place{b.Name, b.Block}]; ok && finite(drops[i]) {
+			scores, known = append(scores, s), append(known, drops[i])
+		}
+	}
+	return scores, known
 }

@@ -8,6 +8,7 @@ import (
 
 	"smt/config"
 	"smt/report"
+	"smt/sparse"
 )
 
 // TaskStudy asks whether V dominates the selection whatever the data.
@@ -28,6 +29,55 @@ func tasks(ctx context.Context, l *Lab) (*Outcome, error) {
 		return nil, fmt.Errorf("dataset: got %d file, expected two or more, each the rows of a task", len(l.Recipe.Dataset))
 	}
 	l.paperRule("target_modules", "selection", "block_score")
+	all, err := l.runTasks(ctx)
+	if err != nil || l.DryRun {
+		return nil, err
+	}
+	s := report.Section{Title: "Selections by task"}
+	t := report.Table{Header: []string{"task", "training rows", "test loss before", "after", "taken off", "blocks in V %", "by chance %"}}
+	var low []string
+	for i, x := range all {
+		row := []string{x.name, fmt.Sprint(x.split.TrainRows), plusMinus(x.base.Test.Loss(), 4)}
+		if len(x.runs) == 0 {
+			t.Rows = append(t.Rows, append(row, "no run came to an end"))
+			continue
+		}
+		first := x.runs[0]
+		d, err := PairedDifference(x.base.Test, first.Test)
+		if err != nil {
+			return nil, err
+		}
+		t.Rows = append(t.Rows, append(row, plusMinus(first.Test.Loss(), 4), plusMinus(d, 4), show(100*first.ShareV, 1), show(100*first.ChanceV, 1)))
+		if first.ShareV < usualShareV {
+			low = append(low, fmt.Sprintf("%s (%.1f %%)", x.name, 100*first.ShareV))
+		}
+		l.sharesFigure(&s, fmt.Sprintf("shares-%d.png", i+1), x.name, x.selections[0])
+	}
+	s.Tables = append(s.Tables, t)
+	within, between := l.taskOverlaps(&s, all)
+	o := &Outcome{Sections: []report.Section{s}}
+	if len(low) == 0 {
+		o.Answers = append(o.Answers, fmt.Sprintf("V holds more than %.0f %% of the selected blocks for every task.", 100*usualShareV))
+	} else {
+		o.Answers = append(o.Answers, fmt.Sprintf("V holds less than %.0f %% of the selected blocks for %s.", 100*usualShareV, strings.Join(low, ", ")))
+	}
+	if within.N > 0 && between.N > 0 {
+		o.Answers = append(o.Answers, fmt.Sprintf("Two tasks share %s of their blocks on average (Jaccard), two seeds of one task %s.", show(between.Mean, 2), show(within.Mean, 2)))
+	}
+	return o, nil
+}
+
+// A taskRun is what was run on one of the tasks.
+type taskRun struct {
+	name       string
+	split      Split
+	base       Result
+	runs       []Result // those that came to their end, by seed
+	selections []*sparse.Selection
+}
+
+// runTasks runs the model as it is and SMT with every seed on each of the recipe's files.
+func (l *Lab) runTasks(ctx context.Context) ([]taskRun, error) {
 	r, err := l.RecipeOf(config.SMT, 0)
 	if err != nil {
 		return nil, err
@@ -35,99 +85,70 @@ func tasks(ctx context.Context, l *Lab) (*Outcome, error) {
 	if rates := l.rates(config.SMT); r.LearningRate == 0 || len(l.Rates[config.SMT]) > 0 && !l.Recipe.IsSet("learning_rate") {
 		r.LearningRate = rates[0]
 	}
-	var names []string
+	var all []taskRun
 	var cells []Cell
-	var splits []Split
 	for i, file := range l.Recipe.Dataset {
-		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		x := taskRun{name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))}
 		own := l.Recipe
 		own.Dataset = []string{file}
-		split, err := SplitRows(filepath.Join(l.Dir, "data", fmt.Sprintf("%d-%s", i+1, name)), own)
-		if err != nil {
+		if x.split, err = SplitRows(filepath.Join(l.Dir, "data", fmt.Sprintf("%d-%s", i+1, x.name)), own); err != nil {
 			return nil, err
 		}
-		names, splits = append(names, name), append(splits, split)
-		cells = append(cells, l.Cell("base on "+name, Base, r, Label{"task", name}).On(split))
+		all = append(all, x)
+		cells = append(cells, l.Cell("base on "+x.name, Base, r, Label{"task", x.name}).On(x.split))
 		for _, seed := range l.Seeds {
-			cells = append(cells, l.Cell(fmt.Sprintf("%s lr=%g seed=%d", name, r.LearningRate, seed), config.SMT, WithSeed(r, seed), Label{"task", name}).On(split))
+			cells = append(cells, l.Cell(fmt.Sprintf("%s lr=%g seed=%d", x.name, r.LearningRate, seed), config.SMT, WithSeed(r, seed), Label{"task", x.name}).On(x.split))
 		}
 	}
 	results, err := l.Run(ctx, "tasks", cells)
 	if err != nil || l.DryRun {
 		return nil, err
 	}
-	t := report.Table{Header: []string{"task", "training rows", "test loss before", "after", "taken off", "blocks in V %", "by chance %"}}
-	sets := make([][]map[place]bool, len(names))
-	s := report.Section{Title: "Selections by task"}
-	var low []string
-	for i, name := range names {
+	for i := range all {
+		x := &all[i]
 		of := results[i*(1+len(l.Seeds)):][:1+len(l.Seeds)]
-		row := []string{name, fmt.Sprint(splits[i].TrainRows), plusMinus(of[0].Test.Loss(), 4)}
-		first := true
-		for _, x := range of[1:] {
-			if !x.Usable() {
+		x.base = of[0]
+		for _, run := range of[1:] {
+			if !run.Usable() {
 				continue
 			}
-			sel, err := x.selection()
+			selected, err := run.selection()
 			if err != nil {
 				return nil, err
 			}
-			sets[i] = append(sets[i], places(sel))
-			if !first {
-				continue
-			}
-			first = false
-			d, err := PairedDifference(of[0].Test, x.Test)
-			if err != nil {
-				return nil, err
-			}
-			row = append(row, plusMinus(x.Test.Loss(), 4), plusMinus(d, 4), show(100*x.ShareV, 1), show(100*x.ChanceV, 1))
-			if x.ShareV < usualShareV {
-				low = append(low, fmt.Sprintf("%s (%.1f %%)", name, 100*x.ShareV))
-			}
-			modules, _, byLayer := moduleShares(sel, l.Config.Layers)
-			var layers []string
-			for layer := range l.Config.Layers {
-				layers = append(layers, fmt.Sprint(layer))
-			}
-			l.figure(&s, fmt.Sprintf("shares-%d.png", i+1), "Share of the selected elements by layer and module: "+name+".", func(path string) error {
-				return report.HeatMap(path, name, layers, modules, byLayer)
-			})
+			x.runs, x.selections = append(x.runs, run), append(x.selections, selected)
 		}
-		if first {
-			row = append(row, "no run came to an end")
-		}
-		t.Rows = append(t.Rows, row)
 	}
-	values := make([][]float64, len(names))
-	var within, between []float64
-	for i := range names {
-		for j := range names {
+	return all, nil
+}
+
+// taskOverlaps draws how much the tasks' selections overlap, and returns the mean overlap within tasks and between them.
+func (l *Lab) taskOverlaps(s *report.Section, all []taskRun) (within, between Estimate) {
+	names, sets, values := make([]string, len(all)), make([][]map[place]bool, len(all)), make([][]float64, len(all))
+	for i, x := range all {
+		names[i] = x.name
+		for _, selected := range x.selections {
+			sets[i] = append(sets[i], places(selected))
+		}
+	}
+	var same, other []float64
+	for i := range all {
+		for j := range all {
 			v := overlapOf(sets[i], sets[j], i == j)
 			values[i] = append(values[i], v)
 			switch {
 			case !finite(v):
 			case i == j:
-				within = append(within, v)
+				same = append(same, v)
 			case i < j:
-				between = append(between, v)
+				other = append(other, v)
 			}
 		}
 	}
-	s.Tables = append(s.Tables, t)
-	l.figure(&s, "overlap.png", "Overlap (Jaccard) of the selections; the diagonal is between two seeds of the same task.", func(path string) error {
+	l.figure(s, "overlap.png", "Overlap (Jaccard) of the selections; the diagonal is between two seeds of the same task.", func(path string) error {
 		return report.Matrix(path, report.Axes{Title: "overlap of the selections"}, names, names, values)
 	})
-	o := &Outcome{Sections: []report.Section{s}}
-	if len(low) == 0 {
-		o.Answers = append(o.Answers, fmt.Sprintf("V holds more than %.0f %% of the selected blocks for every task.", 100*usualShareV))
-	} else {
-		o.Answers = append(o.Answers, fmt.Sprintf("V holds less than %.0f %% of the selected blocks for %s.", 100*usualShareV, strings.Join(low, ", ")))
-	}
-	if len(within) > 0 && len(between) > 0 {
-		o.Answers = append(o.Answers, fmt.Sprintf("Two tasks share %s of their blocks on average (Jaccard), two seeds of one task %s.", show(NewEstimate(between).Mean, 2), show(NewEstimate(within).Mean, 2)))
-	}
-	return o, nil
+	return NewEstimate(same), NewEstimate(other)
 }
 
 // overlapOf is the mean overlap of the selections of two tasks, or of different seeds of one.

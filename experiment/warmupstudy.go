@@ -27,143 +27,181 @@ func warmupLengths(ctx context.Context, l *Lab) (*Outcome, error) {
 	if lengths[0] < 0 || lengths[len(lengths)-1] == 0 {
 		return nil, fmt.Errorf("experiment: --warmups %v: expected lengths from 0 on, and one above 0", lengths)
 	}
-	smt, err := l.RecipeOf(config.SMT, 0)
+	smt, tuned, err := l.warmupRate(ctx, lengths[len(lengths)/2])
 	if err != nil {
 		return nil, err
 	}
-	if smt.Precision != "float32" {
-		l.skip("precision %s: warm-ups that train need float32, so all runs use it", smt.Precision)
-		smt.Precision = "float32"
-	}
-	middle := smt
-	middle.WarmupFullSteps = max(1, lengths[len(lengths)/2])
-	seeds := l.Seeds
-	l.Seeds = seeds[:1]
-	tuned, err := l.Tune(ctx, []Contender{{Name: "smt for its rate", Method: config.SMT, Recipe: middle, Rates: l.rates(config.SMT)}})
-	l.Seeds = seeds
-	if err != nil {
-		return nil, err
-	}
-	if tuned[0].Best == nil {
-		return nil, fmt.Errorf("experiment: no learning rate of %v came to an end; give lower ones with --learning_rates", tuned[0].Rates)
-	}
-	smt.LearningRate = tuned[0].Best.Recipe.LearningRate
-	type variant struct {
-		length int
-		update sparse.Update
-	}
-	var variants []variant
+	warmups := warmupVariants(lengths)
 	var cells []Cell
-	for _, update := range []sparse.Update{sparse.UpdateNone, sparse.UpdateRollback, sparse.UpdateKeep} {
-		for _, n := range lengths {
-			r, method := smt, config.SMT
-			r.WarmupUpdate, r.WarmupFullSteps = string(update), n
-			if n == 0 {
-				if update != sparse.UpdateNone {
-					continue
-				}
-				if _, err := sparse.ParseScore("random"); err != nil {
-					l.skip("length 0: this program has no block_score random")
-					continue
-				}
-				r.BlockScore, method = "random", "random"
-			}
-			variants = append(variants, variant{n, update})
-			for _, seed := range l.Seeds {
-				cells = append(cells, l.Cell(fmt.Sprintf("warm-up %d %s lr=%g seed=%d", n, update, r.LearningRate, seed), method, WithSeed(r, seed),
-					Label{"warmup", fmt.Sprint(n)}, Label{"update", string(update)}))
-			}
-		}
+	for _, w := range warmups {
+		cells = append(cells, l.warmupCells(w, smt)...)
 	}
 	results, err := l.Run(ctx, "warm-ups", cells)
 	if err != nil || l.DryRun {
 		return nil, err
 	}
-	byVariant := map[variant]Tuned{}
-	for i, v := range variants {
-		t := Tuned{Contender: Contender{Name: fmt.Sprintf("%d %s", v.length, v.update)}}
-		for _, r := range results[i*len(l.Seeds) : (i+1)*len(l.Seeds)] {
+	for i := range warmups {
+		for _, r := range results[i*len(l.Seeds):][:len(l.Seeds)] {
 			if r.Usable() {
-				t.Runs = append(t.Runs, r)
+				warmups[i].Runs = append(warmups[i].Runs, r)
 			}
 		}
-		byVariant[v] = t
 	}
-	longest := byVariant[variant{lengths[len(lengths)-1], sparse.UpdateNone}]
-	if len(longest.Runs) == 0 {
-		return nil, fmt.Errorf("experiment: the longest warm-up came to no end, so there is nothing to compare with")
-	}
-	best, err := longest.Runs[0].selection()
-	if err != nil {
+	if err := compareWarmups(warmups); err != nil {
 		return nil, err
 	}
-	want := places(best)
+	return &Outcome{Answers: warmupAnswers(warmups), Sections: []report.Section{l.warmupSection(warmups), l.rateSection([]Tuned{tuned})}}, nil
+}
+
+// warmupUpdates are the values of warmup_update that the study runs.
+var warmupUpdates = []sparse.Update{sparse.UpdateNone, sparse.UpdateRollback, sparse.UpdateKeep}
+
+// A warmup is a way to warm up, its runs, and how they compare with the longest warm-up that leaves the weights frozen.
+type warmup struct {
+	Tuned   // runs for each seed
+	length  int
+	update  sparse.Update
+	less    Difference // test loss less that of the longest
+	overlap float64    // Jaccard, of the first seeds' blocks
+}
+
+// warmupRate chooses the learning rate with a warm-up of the given length, and returns the recipe that has it.
+func (l *Lab) warmupRate(ctx context.Context, length int) (config.Recipe, Tuned, error) {
+	smt, err := l.RecipeOf(config.SMT, 0)
+	if err != nil {
+		return smt, Tuned{}, err
+	}
+	if smt.Precision != "float32" {
+		l.skip("precision %s: warm-ups that train need float32, so all runs use it", smt.Precision)
+		smt.Precision = "float32"
+	}
+	r := smt
+	r.WarmupFullSteps = max(1, length)
+	seeds := l.Seeds
+	l.Seeds = seeds[:1]
+	tuned, err := l.Tune(ctx, []Contender{{Name: "smt for its rate", Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT)}})
+	l.Seeds = seeds
+	if err != nil {
+		return smt, Tuned{}, err
+	}
+	if tuned[0].Best == nil {
+		return smt, Tuned{}, fmt.Errorf("experiment: no learning rate of %v came to an end; give lower ones with --learning_rates", tuned[0].Rates)
+	}
+	return WithRate(smt, tuned[0].Best.Recipe.LearningRate), tuned[0], nil
+}
+
+// warmupVariants are all lengths with all updates; without a warm-up there is nothing to update. The lengths ascend.
+func warmupVariants(lengths []int) []warmup {
+	var all []warmup
+	for _, update := range warmupUpdates {
+		for _, n := range lengths {
+			if n > 0 || update == sparse.UpdateNone {
+				all = append(all, warmup{Tuned: Tuned{Contender: Contender{Name: fmt.Sprintf("%d %s", n, update)}}, length: n, update: update})
+			}
+		}
+	}
+	return all
+}
+
+// warmupCells are the runs of a warm-up, one for each seed; blocks that no gradient has ranked are drawn at random.
+func (l *Lab) warmupCells(w warmup, r config.Recipe) []Cell {
+	method := config.SMT
+	r.WarmupUpdate, r.WarmupFullSteps = string(w.update), w.length
+	if w.length == 0 {
+		r.BlockScore, method = "random", "random"
+	}
+	var cells []Cell
+	for _, seed := range l.Seeds {
+		cells = append(cells, l.Cell(fmt.Sprintf("warm-up %s lr=%g seed=%d", w.Name, r.LearningRate, seed), method, WithSeed(r, seed),
+			Label{"warmup", fmt.Sprint(w.length)}, Label{"update", string(w.update)}))
+	}
+	return cells
+}
+
+// longestWarmup is the longest warm-up with the given update that has runs, or nil.
+func longestWarmup(warmups []warmup, update sparse.Update) *warmup {
+	for i := len(warmups) - 1; i >= 0; i-- {
+		if w := &warmups[i]; w.update == update && w.length > 0 && len(w.Runs) > 0 {
+			return w
+		}
+	}
+	return nil
+}
+
+// compareWarmups fills in how warm-ups compare with the longest that leaves the weights frozen.
+func compareWarmups(warmups []warmup) error {
+	longest := longestWarmup(warmups, sparse.UpdateNone)
+	if longest == nil {
+		return fmt.Errorf("experiment: no warm-up with frozen weights came to an end, so there is nothing to compare with")
+	}
+	reference, err := longest.Runs[0].selection()
+	if err != nil {
+		return err
+	}
+	for i := range warmups {
+		w := &warmups[i]
+		if len(w.Runs) == 0 {
+			continue
+		}
+		chosen, err := w.Runs[0].selection()
+		if err != nil {
+			return err
+		}
+		if w.less, err = w.Minus(longest.Tuned); err != nil {
+			return err
+		}
+		w.overlap = Jaccard(places(chosen), places(reference))
+	}
+	return nil
+}
+
+// warmupAnswers says how long a warm-up is long enough, and what it brings to train during the longest.
+func warmupAnswers(warmups []warmup) []string {
+	var answers []string
+	for _, w := range warmups {
+		if w.update == sparse.UpdateNone && w.length > 0 && len(w.Runs) > 0 && w.less.Mean <= 2*w.less.Error() {
+			answers = append(answers, fmt.Sprintf("With frozen weights, %d steps are enough: the loss is then within two standard errors of that after the longest warm-up, or lower.", w.length))
+			break
+		}
+	}
+	frozen := longestWarmup(warmups, sparse.UpdateNone)
+	for _, u := range warmupUpdates[1:] {
+		if w := longestWarmup(warmups, u); w != nil {
+			answers = append(answers, fmt.Sprintf("With %d steps, %s differs from %d with frozen weights by %+.4f ± %.4f nats per token, and its peak memory is %.0f MiB beside %.0f MiB.",
+				w.length, u, frozen.length, w.less.Mean, w.less.Error(), w.Runs[0].PeakRSS, frozen.Runs[0].PeakRSS))
+		}
+	}
+	return answers
+}
+
+// warmupSection is the table of all warm-ups, and loss and overlap by their lengths.
+func (l *Lab) warmupSection(warmups []warmup) report.Section {
 	t := report.Table{Header: []string{"warm-up", "really", "warmup_update", "test loss", "less that of the longest", "overlap", "in V %", "warm-up s", "tuning s", "peak MiB"}}
-	losses, overlaps := map[sparse.Update]*report.Curve{}, map[sparse.Update]*report.Curve{}
-	updates := []sparse.Update{sparse.UpdateNone, sparse.UpdateRollback, sparse.UpdateKeep}
-	for _, u := range updates {
-		losses[u], overlaps[u] = &report.Curve{Series: report.Series{Name: string(u)}}, &report.Curve{Series: report.Series{Name: string(u)}}
+	losses, overlaps := make([]report.Curve, len(warmupUpdates)), make([]report.Curve, len(warmupUpdates))
+	for i, u := range warmupUpdates {
+		losses[i].Name, overlaps[i].Name = string(u), string(u)
 	}
-	enough := -1
-	for _, v := range variants {
-		m := byVariant[v]
-		if len(m.Runs) == 0 {
-			t.Rows = append(t.Rows, []string{fmt.Sprint(v.length), "-", string(v.update), "no run came to an end"})
+	for _, w := range warmups {
+		if len(w.Runs) == 0 {
+			t.Rows = append(t.Rows, []string{fmt.Sprint(w.length), "-", string(w.update), "no run came to an end"})
 			continue
 		}
-		first := m.Runs[0]
-		chosen, err := first.selection()
-		if err != nil {
-			return nil, err
+		first, loss := w.Runs[0], w.TestLoss()
+		t.Rows = append(t.Rows, []string{fmt.Sprint(w.length), fmt.Sprint(first.WarmupSteps), string(w.update), plusMinus(loss, 4), fmt.Sprintf("%+.4f ± %.4f", w.less.Mean, w.less.Error()),
+			show(w.overlap, 3), show(100*first.ShareV, 1), show(first.WarmupSeconds, 1), show(first.TrainSeconds-first.WarmupSeconds, 1), show(first.PeakRSS, 0)})
+		i := slices.Index(warmupUpdates, w.update)
+		for _, curve := range []*report.Curve{&losses[i], &overlaps[i]} {
+			curve.X = append(curve.X, float64(w.length))
 		}
-		d, err := m.Minus(longest)
-		if err != nil {
-			return nil, err
-		}
-		loss, overlap := m.TestLoss(), Jaccard(places(chosen), want)
-		t.Rows = append(t.Rows, []string{fmt.Sprint(v.length), fmt.Sprint(first.WarmupSteps), string(v.update), plusMinus(loss, 4), fmt.Sprintf("%+.4f ± %.4f", d.Mean, d.Error()),
-			show(overlap, 3), show(100*first.ShareV, 1), show(first.WarmupSeconds, 1), show(first.TrainSeconds-first.WarmupSeconds, 1), show(first.PeakRSS, 0)})
-		for c, y := range map[*report.Curve]Estimate{losses[v.update]: loss, overlaps[v.update]: {Mean: overlap}} {
-			c.X, c.Y, c.Error = append(c.X, float64(v.length)), append(c.Y, y.Mean), append(c.Error, y.StandardError)
-		}
-		if v.update == sparse.UpdateNone && v.length > 0 && enough < 0 && d.Mean <= 2*d.Error() {
-			enough = v.length
-		}
-	}
-	o := &Outcome{}
-	if enough >= 0 {
-		o.Answers = append(o.Answers, fmt.Sprintf("With frozen weights, %d steps are enough: the loss is then within two standard errors of that after the longest warm-up, or lower.", enough))
-	}
-	for _, u := range updates[1:] {
-		m := byVariant[variant{lengths[len(lengths)-1], u}]
-		if len(m.Runs) == 0 {
-			continue
-		}
-		d, err := m.Minus(longest)
-		if err != nil {
-			return nil, err
-		}
-		o.Answers = append(o.Answers, fmt.Sprintf("With the longest warm-up, %s differs from frozen weights by %+.4f ± %.4f nats per token, and its peak memory is %.0f MiB beside %.0f MiB.",
-			u, d.Mean, d.Error(), m.Runs[0].PeakRSS, longest.Runs[0].PeakRSS))
+		losses[i].Y, losses[i].Error = append(losses[i].Y, loss.Mean), append(losses[i].Error, loss.StandardError)
+		overlaps[i].Y = append(overlaps[i].Y, w.overlap)
 	}
 	s := report.Section{Title: "Warm-ups", Tables: []report.Table{t}}
-	curves := func(by map[sparse.Update]*report.Curve, errors bool) []report.Curve {
-		var all []report.Curve
-		for _, u := range updates {
-			c := *by[u]
-			if !errors {
-				c.Error = nil
-			}
-			all = append(all, c)
-		}
-		return all
-	}
 	l.figure(&s, "loss.png", "Test loss by length of the warm-up, ± one standard error.", func(path string) error {
-		return report.Lines(path, report.Axes{Title: "test loss by length of the warm-up", X: "warm-up steps", Y: "nats per response token"}, curves(losses, true))
+		return report.Lines(path, report.Axes{Title: "test loss by length of the warm-up", X: "warm-up steps", Y: "nats per response token"}, losses)
 	})
 	l.figure(&s, "overlap.png", "Overlap of the selected blocks with those of the longest warm-up with frozen weights.", func(path string) error {
-		return report.Lines(path, report.Axes{Title: "overlap with the longest warm-up's selection", X: "warm-up steps", Y: "Jaccard"}, curves(overlaps, false))
+		return report.Lines(path, report.Axes{Title: "overlap with the longest warm-up's selection", X: "warm-up steps", Y: "Jaccard"}, overlaps)
 	})
-	o.Sections = append(o.Sections, s, l.rateSection(tuned))
-	return o, nil
+	return s
 }

@@ -33,9 +33,8 @@ type Config struct {
 	EOS          []int32
 }
 
-// architectures lists what is supported and how each differs from plain Llama. Defaults are those of transformers for keys
-// that a file leaves out.
-var architectures = map[string]struct {
+// An architecture is how a family differs from plain Llama. Defaults are those of transformers for keys that a file leaves out.
+type architecture struct {
 	modelType string
 	eps       float64
 	window    int  // default of sliding_window
@@ -44,7 +43,10 @@ var architectures = map[string]struct {
 	optIn     bool // a window counts only if use_sliding_window is true, from layer max_window_layers on
 	noBias    bool // attention_bias is not a key of this architecture
 	headDim   int  // default of head_dim if not hidden_size/num_attention_heads
-}{
+}
+
+// architectures lists what is supported.
+var architectures = map[string]architecture{
 	"LlamaForCausalLM":   {modelType: "llama", eps: 1e-6},
 	"MistralForCausalLM": {modelType: "mistral", eps: 1e-6, window: 4096, noBias: true},
 	"Qwen2ForCausalLM":   {modelType: "qwen2", eps: 1e-6, qkvBias: true, optIn: true, noBias: true},
@@ -117,12 +119,50 @@ func ParseConfig(data []byte) (*Config, error) {
 		}
 		return nil, fmt.Errorf("not valid JSON: %w", err)
 	}
+	name, arch, err := f.architecture()
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Architecture: name, Tied: f.Tied, QKNorm: arch.qkNorm, MLPBias: f.MLPBias,
+		QKVBias: f.AttentionBias || arch.qkvBias, OutputBias: f.AttentionBias}
+	if arch.noBias {
+		c.QKVBias, c.OutputBias, c.MLPBias = arch.qkvBias, false, false
+	}
+	if err := f.dimensions(c, arch); err != nil {
+		return nil, err
+	}
+	if c.NormEps = arch.eps; f.NormEps != nil {
+		c.NormEps = *f.NormEps
+	}
+	if c.NormEps < 0 || c.NormEps > 1 {
+		return nil, fmt.Errorf("key \"rms_norm_eps\": expected 0 to 1, got %g", c.NormEps)
+	}
+	if err := f.refuse(); err != nil {
+		return nil, err
+	}
+	if c.Rope, err = f.rope(c.MaxPosition); err != nil {
+		return nil, err
+	}
+	if c.Windows, err = f.windows(c.Layers, arch.window, arch.optIn, name == "LlamaForCausalLM"); err != nil {
+		return nil, err
+	}
+	if c.BOS, err = tokenIDs("bos_token_id", f.BOS); err != nil {
+		return nil, err
+	}
+	if c.EOS, err = tokenIDs("eos_token_id", f.EOS); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// architecture finds the architecture by its name or, without one, by the model's type.
+func (f *configFile) architecture() (string, architecture, error) {
 	name := ""
 	switch {
 	case len(f.Architectures) == 1:
 		name = f.Architectures[0]
 	case len(f.Architectures) > 1:
-		return nil, fmt.Errorf("key \"architectures\": expected one, got %v", f.Architectures)
+		return "", architecture{}, fmt.Errorf("key \"architectures\": expected one, got %v", f.Architectures)
 	default:
 		for a, spec := range architectures {
 			if spec.modelType == f.ModelType {
@@ -132,15 +172,13 @@ func ParseConfig(data []byte) (*Config, error) {
 	}
 	arch, ok := architectures[name]
 	if !ok {
-		return nil, fmt.Errorf("architecture %q (model_type %q) is not supported; supported are %s",
-			name, f.ModelType, strings.Join(supported(), ", "))
+		return "", arch, fmt.Errorf("architecture %q (model_type %q) is not supported; supported are %s", name, f.ModelType, strings.Join(supported(), ", "))
 	}
+	return name, arch, nil
+}
 
-	c := &Config{Architecture: name, Tied: f.Tied, QKNorm: arch.qkNorm, MLPBias: f.MLPBias,
-		QKVBias: f.AttentionBias || arch.qkvBias, OutputBias: f.AttentionBias}
-	if arch.noBias {
-		c.QKVBias, c.OutputBias, c.MLPBias = arch.qkvBias, false, false
-	}
+// dimensions fills in the sizes of c, with the defaults of the architecture.
+func (f *configFile) dimensions(c *Config, arch architecture) error {
 	for _, d := range []struct {
 		key      string
 		from     *int
@@ -163,10 +201,10 @@ func ParseConfig(data []byte) (*Config, error) {
 		case d.fallback != 0:
 			*d.to = d.fallback
 		default:
-			return nil, fmt.Errorf("key %q is missing", d.key)
+			return fmt.Errorf("key %q is missing", d.key)
 		}
 		if d.from != nil && (*d.to < 1 || *d.to > d.limit) {
-			return nil, fmt.Errorf("key %q: expected 1 to %d, got %d", d.key, d.limit, *d.to)
+			return fmt.Errorf("key %q: expected 1 to %d, got %d", d.key, d.limit, *d.to)
 		}
 	}
 	if c.KVHeads < 0 {
@@ -175,40 +213,18 @@ func ParseConfig(data []byte) (*Config, error) {
 	if c.HeadDim < 0 {
 		if c.HeadDim = arch.headDim; c.HeadDim == 0 {
 			if c.HiddenSize%c.Heads != 0 {
-				return nil, fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d, and head_dim is missing", c.HiddenSize, c.Heads)
+				return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d, and head_dim is missing", c.HiddenSize, c.Heads)
 			}
 			c.HeadDim = c.HiddenSize / c.Heads
 		}
 	}
 	if c.Heads%c.KVHeads != 0 {
-		return nil, fmt.Errorf("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.Heads, c.KVHeads)
+		return fmt.Errorf("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.Heads, c.KVHeads)
 	}
 	if c.HeadDim%2 != 0 {
-		return nil, fmt.Errorf("head_dim %d is odd: rotary embeddings need pairs", c.HeadDim)
+		return fmt.Errorf("head_dim %d is odd: rotary embeddings need pairs", c.HeadDim)
 	}
-	if c.NormEps = arch.eps; f.NormEps != nil {
-		c.NormEps = *f.NormEps
-	}
-	if c.NormEps < 0 || c.NormEps > 1 {
-		return nil, fmt.Errorf("key \"rms_norm_eps\": expected 0 to 1, got %g", c.NormEps)
-	}
-	if err := f.refuse(); err != nil {
-		return nil, err
-	}
-	var err error
-	if c.Rope, err = f.rope(c.MaxPosition); err != nil {
-		return nil, err
-	}
-	if c.Windows, err = f.windows(c.Layers, arch.window, arch.optIn, name == "LlamaForCausalLM"); err != nil {
-		return nil, err
-	}
-	if c.BOS, err = tokenIDs("bos_token_id", f.BOS); err != nil {
-		return nil, err
-	}
-	if c.EOS, err = tokenIDs("eos_token_id", f.EOS); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return nil
 }
 
 // refuse reports keys whose value asks for mathematics that is not here.

@@ -73,7 +73,7 @@ const (
 // Prepare takes the memory for batches up to the limits, for what learns now. What an earlier call took is used again
 // where it is large enough. Call it again after anything started or stopped learning.
 func (d *Decoder) Prepare(l Limits) {
-	w, c, dev := &d.work, d.Config, d.Device
+	w, c := &d.work, d.Config
 	lowest := len(d.Layers)
 	if l.Backward {
 		lowest = max(d.Lowest(), 0)
@@ -83,69 +83,81 @@ func (d *Decoder) Prepare(l Limits) {
 		w.hidden, w.kept, w.compact, w.stream = nil, nil, nil, device.Tensor{}
 	}
 	w.limits, w.lowest = l, lowest
-	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
-
-	tensor := func(t *device.Tensor, rows, cols int) {
-		if t.Rows < rows || t.Cols != cols {
-			*t = dev.New(rows, cols)
-		}
-	}
-	index := func(t *device.Tensor, rows int) {
-		if t.Rows < rows {
-			*t = dev.NewIndex(rows)
-		}
-	}
-	index(&w.ids, l.Tokens)
-	index(&w.positions, l.Tokens)
-	index(&w.targets, l.Supervised)
-	index(&w.labels, l.Supervised)
 	if d.ropeTable.Rows < l.Positions {
-		d.ropeTable = dev.New(l.Positions, c.HeadDim)
-		dev.Write(d.ropeTable, c.Rope.Table(l.Positions, c.HeadDim))
+		d.ropeTable = d.Device.New(l.Positions, c.HeadDim)
+		d.Device.Write(d.ropeTable, c.Rope.Table(l.Positions, c.HeadDim))
 	}
+	r := reserver{d.Device}
+	d.prepareLayers(r)
+	d.prepareForward(r)
+	if l.Backward {
+		d.prepareBackward(r)
+	}
+}
 
-	keep := func(a *activations) {
-		tensor(&a.inputScale, l.Tokens, 1)
-		tensor(&a.q, l.Tokens, q)
-		tensor(&a.k, l.Tokens, kv)
-		tensor(&a.v, l.Tokens, kv)
-		tensor(&a.o, l.Tokens, q)
-		tensor(&a.lse, l.Tokens, c.Heads)
-		tensor(&a.mid, l.Tokens, c.HiddenSize)
-		tensor(&a.midScale, l.Tokens, 1)
-		tensor(&a.gate, l.Tokens, c.Intermediate)
-		tensor(&a.up, l.Tokens, c.Intermediate)
-		if c.QKNorm {
-			tensor(&a.qScale, l.Tokens*c.Heads, 1)
-			tensor(&a.kScale, l.Tokens*c.KVHeads, 1)
-		}
+// A reserver takes memory where a tensor has less than is asked for.
+type reserver struct{ device.Device }
+
+func (r reserver) tensor(t *device.Tensor, rows, cols int) {
+	if t.Rows < rows || t.Cols != cols {
+		*t = r.New(rows, cols)
 	}
+}
+
+func (r reserver) index(t *device.Tensor, rows int) {
+	if t.Rows < rows {
+		*t = r.NewIndex(rows)
+	}
+}
+
+// activations takes the memory that a layer keeps of tokens for its backward pass.
+func (r reserver) activations(a *activations, tokens int, c *Config) {
+	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	r.tensor(&a.inputScale, tokens, 1)
+	r.tensor(&a.q, tokens, q)
+	r.tensor(&a.k, tokens, kv)
+	r.tensor(&a.v, tokens, kv)
+	r.tensor(&a.o, tokens, q)
+	r.tensor(&a.lse, tokens, c.Heads)
+	r.tensor(&a.mid, tokens, c.HiddenSize)
+	r.tensor(&a.midScale, tokens, 1)
+	r.tensor(&a.gate, tokens, c.Intermediate)
+	r.tensor(&a.up, tokens, c.Intermediate)
+	if c.QKNorm {
+		r.tensor(&a.qScale, tokens*c.Heads, 1)
+		r.tensor(&a.kScale, tokens*c.KVHeads, 1)
+	}
+}
+
+// prepareLayers takes the residual stream and what each layer keeps. Layers below the lowest that learns share one residual
+// stream, overwritten in place, and one set of activations.
+func (d *Decoder) prepareLayers(r reserver) {
+	w, c := &d.work, d.Config
+	l, lowest := w.limits, w.lowest
 	if w.hidden == nil {
 		w.hidden = make([]device.Tensor, c.Layers+1)
 		w.kept = make([]*activations, c.Layers)
 		w.scratch = &activations{}
 	}
-	// Layers below the lowest that learns share one residual stream, overwritten in place, and one set of activations.
 	before := slices.Clone(w.hidden)
 	for i := 1; i <= c.Layers; i++ {
 		if before[i].Buffer == before[i-1].Buffer {
 			w.hidden[i] = device.Tensor{} // shared until now
 		}
 	}
-	keepsOwn := func(i int) bool { return i >= lowest && !l.Checkpointing }
 	if lowest > 0 || l.Checkpointing || l.compact() {
-		keep(w.scratch)
+		r.activations(w.scratch, l.Tokens, c)
 	}
 	if l.compact() && w.compact == nil {
 		w.compact = make([]compact, c.Layers)
 	}
 	for i := range c.Layers {
 		if i == 0 || i > lowest && !l.compact() {
-			tensor(&w.hidden[i], l.Tokens, c.HiddenSize)
+			r.tensor(&w.hidden[i], l.Tokens, c.HiddenSize)
 		} else {
 			w.hidden[i] = w.hidden[i-1]
 		}
-		if !keepsOwn(i) {
+		if i < lowest || l.Checkpointing {
 			w.kept[i] = w.scratch
 			continue
 		}
@@ -153,70 +165,81 @@ func (d *Decoder) Prepare(l Limits) {
 			w.kept[i] = &activations{}
 		}
 		if l.compact() {
-			w.compact[i].prepare(dev.(device.Rounder), l.Tokens, c)
+			w.compact[i].prepare(r.Device.(device.Rounder), l.Tokens, c)
 			w.kept[i].shareLarge(w.scratch)
 		}
-		keep(w.kept[i])
+		r.activations(w.kept[i], l.Tokens, c)
 	}
 	if l.compact() {
-		tensor(&w.stream, l.Tokens, c.HiddenSize)
+		r.tensor(&w.stream, l.Tokens, c.HiddenSize)
 	}
 	if lowest >= c.Layers || l.compact() {
 		w.hidden[c.Layers] = w.hidden[c.Layers-1]
 	} else {
-		tensor(&w.hidden[c.Layers], l.Tokens, c.HiddenSize)
+		r.tensor(&w.hidden[c.Layers], l.Tokens, c.HiddenSize)
 	}
+}
 
-	tensor(&w.normed, l.Tokens, c.HiddenSize)
-	tensor(&w.act, l.Tokens, c.Intermediate)
+// prepareForward takes the inputs of a batch, what all layers share in the forward pass, and what follows the last.
+func (d *Decoder) prepareForward(r reserver) {
+	w, c, l := &d.work, d.Config, d.work.limits
+	r.index(&w.ids, l.Tokens)
+	r.index(&w.positions, l.Tokens)
+	r.index(&w.targets, l.Supervised)
+	r.index(&w.labels, l.Supervised)
+	r.tensor(&w.normed, l.Tokens, c.HiddenSize)
+	r.tensor(&w.act, l.Tokens, c.Intermediate)
 	if c.QKNorm {
-		tensor(&w.qNormed, l.Tokens, q)
-		tensor(&w.kNormed, l.Tokens, kv)
+		r.tensor(&w.qNormed, l.Tokens, c.Heads*c.HeadDim)
+		r.tensor(&w.kNormed, l.Tokens, c.KVHeads*c.HeadDim)
 	}
 	if rows := tailCapacity(l); rows > 0 {
-		index(&w.tail.index, rows)
-		index(&w.tail.positionIndex, rows)
-		tensor(&w.tail.hidden, rows, c.HiddenSize)
-		tensor(&w.tail.normed, rows, c.HiddenSize)
+		r.index(&w.tail.index, rows)
+		r.index(&w.tail.positionIndex, rows)
+		r.tensor(&w.tail.hidden, rows, c.HiddenSize)
+		r.tensor(&w.tail.normed, rows, c.HiddenSize)
 		if l.Backward {
-			tensor(&w.tail.gradient, rows, c.HiddenSize)
+			r.tensor(&w.tail.gradient, rows, c.HiddenSize)
 		}
 	} else {
 		w.tail = tail{}
 	}
 	chunk := min(max(logitElements/c.VocabSize, minChunk), l.Supervised)
-	tensor(&w.final, l.Supervised, c.HiddenSize)
-	tensor(&w.finalNormed, l.Supervised, c.HiddenSize)
-	tensor(&w.finalScale, l.Supervised, 1)
-	tensor(&w.loss, l.Supervised, 1)
-	tensor(&w.logits, chunk, c.VocabSize)
+	r.tensor(&w.final, l.Supervised, c.HiddenSize)
+	r.tensor(&w.finalNormed, l.Supervised, c.HiddenSize)
+	r.tensor(&w.finalScale, l.Supervised, 1)
+	r.tensor(&w.loss, l.Supervised, 1)
+	r.tensor(&w.logits, chunk, c.VocabSize)
 	if len(w.losses) < l.Supervised {
 		w.losses = make([]float64, l.Supervised)
 	}
 	w.row = make([]float64, c.VocabSize)
-	if !l.Backward {
-		return
-	}
+}
+
+// prepareBackward takes what all layers share in the backward pass. What has been used up lends its place: the normalised hidden
+// states to their gradients unless the head learns, the MLP's product to its gradient unless a down projection does, the gradient
+// of a normalised input to that of attention.
+func (d *Decoder) prepareBackward(r reserver) {
+	w, c, l := &d.work, d.Config, d.work.limits
+	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	// The last layer's output is not read again once the supervised positions have been gathered from it: the gradient of
 	// the residual stream takes its place.
-	if w.dhidden = w.hidden[c.Layers]; lowest >= c.Layers {
-		tensor(&w.dhidden, l.Tokens, c.HiddenSize)
+	if w.dhidden = w.hidden[c.Layers]; w.lowest >= c.Layers {
+		r.tensor(&w.dhidden, l.Tokens, c.HiddenSize)
 	}
-	// What has been used up lends its place: the normalised hidden states to their gradients unless the head learns, the
-	// MLP's product to its gradient unless a down projection does, the gradient of a normalised input to that of attention.
-	tensor(&w.dnormed, l.Tokens, c.HiddenSize)
+	r.tensor(&w.dnormed, l.Tokens, c.HiddenSize)
 	if w.dfinal = w.finalNormed; d.head.Learns() {
-		w.dfinal = dev.New(l.Supervised, c.HiddenSize)
+		w.dfinal = r.New(l.Supervised, c.HiddenSize)
 	}
 	if w.dact = w.act; slices.ContainsFunc(d.Layers, func(l *Layer) bool { return l.Down.Learns() }) {
-		w.dact = dev.New(l.Tokens, c.Intermediate)
+		w.dact = r.New(l.Tokens, c.Intermediate)
 	}
 	if w.do = w.dnormed; q != c.HiddenSize {
-		w.do = dev.New(l.Tokens, q)
+		w.do = r.New(l.Tokens, q)
 	}
-	tensor(&w.dq, l.Tokens, q)
-	tensor(&w.dk, l.Tokens, kv)
-	tensor(&w.dv, l.Tokens, kv)
+	r.tensor(&w.dq, l.Tokens, q)
+	r.tensor(&w.dk, l.Tokens, kv)
+	r.tensor(&w.dv, l.Tokens, kv)
 }
 
 // shareLarge makes a's large tensors those of b.
