@@ -44,11 +44,11 @@ EXPERIMENTS = {
     "breakeven-all": f"study breakeven {MATH} {ALL}",
     "block-size": f"study block-size {MATH} {PAPER} {INT8} --seeds 1,2",
     "block-size-all": f"study block-size {MATH} {ALL} {INT8} --seeds 1,2 --block_sizes 16,32,64,96",
-    "warmup": f"study warmup {MATH} {PAPER} --seeds 1,2 --warmups 0,5,25,100",
+    "warmup": f"study warmup {MATH} {PAPER} --seeds 1,2 --warmups 0,5,50",
     "mlp": f"study mlp {MATH} {RULE} {INT8} --seeds 1,2",
-    "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora",
+    "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora --budgets 0.43,0.84,1.7,4.9",
     "selection": (f"study selection {MATH} {PAPER} {INT8} --seeds 1,2 "
-                  "--methods mean_abs_sum,mean_abs_step,abs_mean_sum,token_fisher,activation,random"),
+                  "--sample 12 --methods mean_abs_sum,mean_abs_step,abs_mean_sum,token_fisher,random"),
     # The rates are those that compare-math and compare-math-all choose: no task but math_9k has been looked at for them.
     "tasks": f"study tasks {PAPER} {INT8} --learning_rates 1.5e-3 --seeds 1,2 {TASKS}",
     "tasks-all": f"study tasks {ALL} {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
