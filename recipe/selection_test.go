@@ -177,3 +177,14 @@ func TestRateFollowsFromTheModel(t *testing.T) {
 		}
 	}
 }
+
+// TestManyPassesAreTold trains on 24 rows for two passes, and for so many that the usual learning rate is too high.
+func TestManyPassesAreTold(t *testing.T) {
+	modelDir, data := workspace(t)
+	for epochs, want := range map[string]bool{"2": false, "6": true} {
+		_, rec := train(t, recipeOf(t, modelDir, data, t.TempDir(), "num_train_epochs="+epochs, "max_steps=0", "warmup_full_steps=1"))
+		if told := strings.Contains(strings.Join(rec.notes, "\n"), "passes over the rows"); told != want {
+			t.Errorf("%s epochs: notes %q, told of many passes: %t, expected %t", epochs, rec.notes, told, want)
+		}
+	}
+}
