@@ -52,6 +52,7 @@ EXPERIMENTS = {
     # The rates are those that compare-math and compare-math-all choose: no task but math_9k has been looked at for them.
     "tasks": f"study tasks {PAPER} {INT8} --learning_rates 1.5e-3 --seeds 1,2 {TASKS}",
     "tasks-all": f"study tasks {ALL} {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
+    "tasks-all-16": f"study tasks {ALL} --block_size 16 {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
 }
 
 
