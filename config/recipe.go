@@ -143,7 +143,7 @@ type Recipe struct {
 	// formulas.
 	BlockScore string `key:"block_score" default:"mean_abs_step" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; random, diagonal and magnitude need no warm-up"`
 	// BlockSize is the side of the square blocks, at least 16.
-	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: a sixteenth of hidden_size, or less, that divides the matrices; 256 at most"`
+	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: 1/32 of hidden_size, or less, that divides the matrices; 256 at most"`
 	// TrainableRatio is the budget as a fraction of all parameters of the model, the authors' meaning. It is 0 where
 	// another key gives the budget.
 	TrainableRatio float64 `key:"trainable_ratio" default:"0.0084" range:"[0,1]" help:"budget: fraction of all parameters"`

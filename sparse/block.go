@@ -26,13 +26,13 @@ func (m Matrix) BlockSize(k device.Block, b int) (rows, cols int) {
 const (
 	MinBlock   = 16
 	PaperBlock = 256
-	// blocksAcross is how many of the paper's blocks lie side by side in a model of width 4096, the paper's smallest. It is
-	// kept in narrower ones, where blocks of 256 would reach few rows and columns of a matrix.
-	blocksAcross = 16
+	// blocksAcross is how many blocks lie side by side across a model: twice as many as the paper's in its smallest, of width
+	// 4096. Smaller blocks reach more rows and columns of a matrix, and learn more (docs/results.md).
+	blocksAcross = 32
 )
 
 // ChooseBlockSize is the block size that is asked for or, if that is 0, the one that fits a model of the given width (hidden_size):
-// of the multiples of 16 up to 256 and up to a sixteenth of the width, the largest that divides all sides of the matrices, else the
+// of the multiples of 16 up to 256 and up to 1/32 of the width, the largest that divides all sides of the matrices, else the
 // largest, with ragged edges. reason says why a size that was not asked for is not 256, or is empty.
 func ChooseBlockSize(asked int, matrices []Matrix, width int) (size int, reason string) {
 	if asked > 0 {

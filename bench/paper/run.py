@@ -23,8 +23,10 @@ COMMONSENSE = "--dataset {data}/commonsense/train/commonsense_15k.json --max_row
 METHODS = "--methods smt,full,lora,dora,random,diagonal,magnitude --seeds 1,2"
 # The default rule: blocks (and the adapters of LoRA and DoRA) in all modules, each matrix with its share; full fine-tuning has
 # its own rates.
-ALL = ("--target_modules all --selection spread --block_score mean_abs_step --block_size 32 "
+ALL = ("--target_modules all --selection spread --block_score mean_abs_step --block_size 16 "
        "--learning_rates 1.5e-3,4.5e-3,1.35e-2 --learning_rates full=3e-5,1e-4,3e-4")
+# The same with blocks twice as large, which were the default before study block-size.
+ALL32 = ALL + " --block_size 32"
 # Products of frozen weights in 8-bit integers, twice as fast: the loss of such a run differs by 0.0000 ± 0.0002 (docs/results.md).
 INT8 = "--precision int8"
 ACCURACY = "--task_limit 200 --tasks boolq={data}/commonsense/test/boolq.json --tasks piqa={data}/commonsense/test/piqa.json"
@@ -35,15 +37,15 @@ TASKS = "--max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
 EXPERIMENTS = {
     "compare-math": f"compare {MATH} {PAPER} {METHODS}",
     # Full fine-tuning is that of compare-math.
-    "compare-math-all": f"compare {MATH} {ALL} --methods smt,lora,dora,random,diagonal --seeds 1,2",
+    "compare-math-all": f"compare {MATH} {ALL32} --methods smt,lora,dora,random,diagonal --seeds 1,2",
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
-    "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL} {METHODS}",
+    "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
     "breakeven-all": f"study breakeven {MATH} {ALL}",
     "block-size": f"study block-size {MATH} {PAPER} {INT8} --seeds 1,2",
-    "block-size-all": f"study block-size {MATH} {ALL} {INT8} --seeds 1,2 --block_sizes 16,32,64,96",
+    "block-size-all": f"study block-size {MATH} {ALL32} {INT8} --seeds 1,2 --block_sizes 16,32,64,96",
     "warmup": f"study warmup {MATH} {PAPER} --seeds 1,2 --warmups 0,5,50",
     "mlp": f"study mlp {MATH} {RULE} {INT8} --seeds 1,2",
     "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora --budgets 0.43,0.84,1.7,4.9",
@@ -51,8 +53,8 @@ EXPERIMENTS = {
                   "--sample 12 --methods mean_abs_sum,mean_abs_step,abs_mean_sum,token_fisher,random"),
     # The rates are those that compare-math and compare-math-all choose: no task but math_9k has been looked at for them.
     "tasks": f"study tasks {PAPER} {INT8} --learning_rates 1.5e-3 --seeds 1,2 {TASKS}",
-    "tasks-all": f"study tasks {ALL} {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
-    "tasks-all-16": f"study tasks {ALL} --block_size 16 {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
+    "tasks-all": f"study tasks {ALL32} {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
+    "tasks-all-16": f"study tasks {ALL} {INT8} --learning_rates 4.5e-3 --seeds 1,2 {TASKS}",
 }
 
 
