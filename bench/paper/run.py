@@ -38,6 +38,8 @@ EXPERIMENTS = {
     "compare-math": f"compare {MATH} {PAPER} {METHODS}",
     # Full fine-tuning is that of compare-math.
     "compare-math-all": f"compare {MATH} {ALL32} --methods smt,lora,dora,random,diagonal --seeds 1,2",
+    # The others have no blocks.
+    "compare-math-all-16": f"compare {MATH} {ALL} --methods smt,random,diagonal --seeds 1,2",
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "memory": f"study memory {MATH} {PAPER}",
