@@ -35,36 +35,48 @@ func (r *Recipe) fillIn(notices *Notices) {
 func (r *Recipe) noteUnused(notices *Notices) {
 	defaults := reflect.ValueOf(Default())
 	fields := reflect.ValueOf(*r)
-	said := func(key Key) bool {
-		return r.IsSet(key.Name) && !sameValue(fields.Field(key.field), defaults.Field(key.field))
-	}
-	unused := func(name, why string) {
-		if key := table[byName[name]]; said(key) {
-			*notices = append(*notices, r.places[name]+": "+name+" has no effect "+why)
+	r.unused(func(key Key, why string) {
+		if r.IsSet(key.Name) && !sameValue(fields.Field(key.field), defaults.Field(key.field)) {
+			*notices = append(*notices, r.places[key.Name]+": "+key.Name+" has no effect "+why)
 		}
-	}
+	})
+}
+
+// Essential is the recipe with the keys that mean nothing beside the others at their defaults, so that recipes which differ in such
+// keys alone are equal.
+func (r Recipe) Essential() Recipe {
+	essential := r
+	defaults := reflect.ValueOf(blank())
+	fields := reflect.ValueOf(&essential).Elem()
+	r.unused(func(key Key, _ string) { fields.Field(key.field).Set(defaults.Field(key.field)) })
+	return essential
+}
+
+// unused finds the keys that mean nothing beside the others, and says why.
+func (r *Recipe) unused(found func(key Key, why string)) {
+	named := func(name, why string) { found(table[byName[name]], why) }
 	for _, key := range table {
 		if key.Group == "smt" && r.FinetuningType != SMT || key.Group == "lora" && r.FinetuningType != LoRA && r.FinetuningType != DoRA {
 			// The budget of a recipe that is not SMT's says nothing.
-			unused(key.Name, "with finetuning_type "+r.FinetuningType)
+			found(key, "with finetuning_type "+r.FinetuningType)
 		}
 	}
 	if r.FinetuningType == Full {
-		unused("target_modules", "with finetuning_type full")
+		named("target_modules", "with finetuning_type full")
 	}
 	if r.FinetuningType == SMT && r.WarmupUpdate == "none" {
-		unused("warmup_learning_rate", "with warmup_update none")
+		named("warmup_learning_rate", "with warmup_update none")
 	}
 	if r.Precision != "int8" {
-		unused("int8_outlier_ratio", "with precision "+r.Precision)
+		named("int8_outlier_ratio", "with precision "+r.Precision)
 	}
 	if r.MaxSteps > 0 {
-		unused("num_train_epochs", "beside max_steps")
+		named("num_train_epochs", "beside max_steps")
 	}
 	if r.WarmupSteps > 0 {
-		unused("warmup_ratio", "beside warmup_steps")
+		named("warmup_ratio", "beside warmup_steps")
 	}
 	if r.LRSchedulerType != "wsd" {
-		unused("wsd_decay_ratio", "with lr_scheduler_type "+r.LRSchedulerType)
+		named("wsd_decay_ratio", "with lr_scheduler_type "+r.LRSchedulerType)
 	}
 }

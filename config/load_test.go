@@ -277,6 +277,32 @@ func TestNoEffect(t *testing.T) {
 	}
 }
 
+// TestEssential compares recipes that differ in keys without effect, and in one that has.
+func TestEssential(t *testing.T) {
+	essential := func(text string) Recipe {
+		r, _, err := Parse("recipe.yaml", []byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Essential()
+	}
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"finetuning_type: lora\nblock_size: 64\nblock_score: random", "finetuning_type: lora", true},
+		{"finetuning_type: lora\nlora_rank: 4", "finetuning_type: lora", false},
+		{"finetuning_type: full\nlora_rank: 4\ntarget_modules: q_proj", "finetuning_type: full", true},
+		{"block_size: 64\nlora_rank: 4", "block_size: 64", true},
+		{"block_size: 64", "block_size: 32", false},
+		{"max_steps: 5\nnum_train_epochs: 3", "max_steps: 5", true},
+	} {
+		if got := essential(c.a).Equal(essential(c.b)); got != c.same {
+			t.Errorf("%q and %q: equal %t, expected %t", c.a, c.b, got, c.same)
+		}
+	}
+}
+
 // TestLimits feeds what would make the YAML library slow, and what is too large.
 func TestLimits(t *testing.T) {
 	for name, text := range map[string]string{

@@ -102,13 +102,13 @@ func (t Task) records() string {
 // DemoTask is the name of the demo's own measure.
 const DemoTask = "demo"
 
-// ID identifies the run: cells that would train the same model on the same rows have the same. Names, labels, where files lie
-// and what is measured of the model do not matter.
+// ID identifies the run: cells that would train the same model on the same rows have the same. Names, labels, where files lie,
+// what is measured of the model, and keys that mean nothing beside the others do not matter.
 func (c Cell) ID() string {
 	r := c.Recipe.Recipe
 	r.OutputDir, r.ResumeFromCheckpoint, r.OverwriteOutputDir, r.LogFormat, r.LoggingSteps = "", "", false, "", 1
 	r.Dataset, r.EvalDataset, r.SaveSteps, r.SaveTotalLimit = nil, nil, 0, 0
-	c.Recipe.Recipe = r
+	c.Recipe.Recipe = r.Essential()
 	c.Name, c.Labels, c.Measures = "", nil, Measures{Digest: c.Measures.Digest}
 	text, err := json.Marshal(c)
 	if err != nil {
