@@ -98,9 +98,9 @@ func breakEven(ctx context.Context, l *Lab) (*Outcome, error) {
 		byShape = append(byShape, fmt.Sprintf("%s (%s)", t.overtakes(config.Full, longWarmup), t.name))
 	}
 	return &Outcome{Sections: []report.Section{s}, Answers: []string{
-		fmt.Sprintf("On the given model, SMT with %d warm-up steps has overtaken full fine-tuning after %s steps and LoRA after %s; with %d, after %s and %s.", shortWarmup,
+		fmt.Sprintf("The steps after which SMT has overtaken others on the given model: with %d warm-up steps full fine-tuning %s, LoRA %s; with %d, %s and %s.", shortWarmup,
 			given.overtakes(config.Full, shortWarmup), given.overtakes(config.LoRA, shortWarmup), longWarmup, given.overtakes(config.Full, longWarmup), given.overtakes(config.LoRA, longWarmup)),
-		fmt.Sprintf("Modelled for larger models, with %d warm-up steps: full fine-tuning is overtaken after so many steps: %s. The model is off by up to %.0f %% on what was measured.", longWarmup,
+		fmt.Sprintf("Those after which it has overtaken full fine-tuning on larger models, with %d warm-up steps: %s. They are modelled; the model is off by up to %.0f %% on what was measured.", longWarmup,
 			strings.Join(byShape, ", "), 100*worst),
 	}}, nil
 }

@@ -46,7 +46,7 @@ func TestStudies(t *testing.T) {
 			o.Recipe.Dataset = files[:2]
 		}, 6, []string{"overlap.png", "shares-2.png"}, []string{"Two tasks share"}},
 		{Memory, func(o *Options) { o.Methods = []string{config.SMT, config.Full} }, 2, []string{"memory.png"}, []string{"The paper reports 67 %"}},
-		{BreakEven, func(o *Options) { writeSteps(t, o.Dir) }, 3, []string{"time.png"}, []string{"overtaken full fine-tuning"}},
+		{BreakEven, func(o *Options) { writeSteps(t, o.Dir) }, 3, []string{"time.png"}, []string{"warm-up steps full fine-tuning", "Llama-2-7B"}},
 	} {
 		t.Run(c.study.Name, func(t *testing.T) {
 			o := oneRate(t)

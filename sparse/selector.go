@@ -115,8 +115,14 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 	for _, m := range targets {
 		selected = append(selected, MatrixSelection{Matrix: m})
 	}
+	// There are a hundred thousand blocks and more: one buffer serves all matrices.
+	var buffer []candidate
 	order := func(matrices []int) []candidate {
-		var all []candidate
+		total := 0
+		for _, i := range matrices {
+			total += len(scores[i])
+		}
+		all := slices.Grow(buffer[:0], total)
 		for _, i := range matrices {
 			_, cols := targets[i].Grid(b)
 			for k, score := range scores[i] {
@@ -127,6 +133,7 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 			return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(targets[x.matrix].Name, targets[y.matrix].Name),
 				cmp.Compare(x.Row, y.Row), cmp.Compare(x.Col, y.Col))
 		})
+		buffer = all
 		return all
 	}
 	take := func(all []candidate) {
@@ -190,11 +197,11 @@ func share(n int, weights []int, order func(x, y int) int) []int {
 }
 
 // spread takes n blocks, the first ones first, in passes: after pass p no row or column of a grid of rows × cols blocks holds more
-// than p of them.
+// than p of them. Those that are left are moved up in all.
 func spread(all []candidate, n, rows, cols int) []candidate {
 	taken, inRow, inCol := make([]candidate, 0, n), make([]int, rows), make([]int, cols)
 	for pass := 1; len(taken) < n; pass++ {
-		var rest []candidate
+		rest := all[:0]
 		for _, c := range all {
 			if len(taken) == n || inRow[c.Row] == pass || inCol[c.Col] == pass {
 				rest = append(rest, c)

@@ -26,7 +26,7 @@ func TestChooseBlockSize(t *testing.T) {
 		{[][2]int{{2048, 2048}, {512, 2048}}, 2048, 64, "block_size 64"},
 		{[][2]int{{576, 576}, {192, 576}, {1536, 576}}, 576, 16, "block_size 16"},
 		{[][2]int{{1792, 1792}, {256, 1792}}, 1792, 32, "block_size 32"}, // 48 does not divide
-		{[][2]int{{64, 64}, {32, 64}}, 64, 16, "block_size 16"},      // never below 16
+		{[][2]int{{64, 64}, {32, 64}}, 64, 16, "block_size 16"},          // never below 16
 		{[][2]int{{1000, 1000}, {500, 1000}}, 1600, 48, "block_size 48 with ragged edges"},
 	} {
 		var targets []Matrix
