@@ -2,9 +2,11 @@ package sparse
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"smt/device"
 )
@@ -181,5 +183,36 @@ func TestControllerPhases(t *testing.T) {
 		if c.Switches(step) != (step == 3) {
 			t.Errorf("step %d: wrong about the switch", step)
 		}
+	}
+}
+
+// TestRankingMemory ranks the blocks of 40 matrices and compares what is allocated with the candidates of one of them.
+func TestRankingMemory(t *testing.T) {
+	const matrices, side, b = 40, 1600, 16
+	var targets []Matrix
+	var scores [][]float64
+	group := Group{Blocks: 10 * matrices}
+	for i := range matrices {
+		targets = append(targets, matrix(fmt.Sprintf("%d.q_proj", i), side, side))
+		grid := make([]float64, side/b*side/b)
+		for k := range grid {
+			grid[k] = float64((k*7919 + i) % 10007)
+		}
+		scores = append(scores, grid)
+		group.Matrices = append(group.Matrices, i)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s, err := Select(targets, scores, b, Spread, []Group{group})
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Blocks() != group.Blocks {
+		t.Errorf("%d blocks, expected %d", s.Blocks(), group.Blocks)
+	}
+	one := uint64(len(scores[0])) * uint64(unsafe.Sizeof(candidate{}))
+	if got := after.TotalAlloc - before.TotalAlloc; got > 3*one {
+		t.Errorf("%d bytes allocated for %d matrices, expected at most three times the %d of one", got, matrices, one)
 	}
 }
