@@ -119,6 +119,7 @@ type merger struct {
 	deltas      map[string]Delta
 	progress    func(done, total int64)
 	done, total int64
+	buffer      []byte // of the chunk that is computed
 }
 
 func (m *merger) writeTensor(t safetensors.Tensor, w io.Writer) error {
@@ -137,10 +138,10 @@ func (m *merger) writeTensor(t safetensors.Tensor, w io.Writer) error {
 		return nil
 	}
 	rowsPerChunk := min(rows, max(1, mergeChunk/rowBytes))
-	buffer := make([]byte, rowsPerChunk*rowBytes)
+	m.buffer = slices.Grow(m.buffer[:0], rowsPerChunk*rowBytes)
 	for first := 0; first < rows; first += rowsPerChunk {
 		last := min(first+rowsPerChunk, rows)
-		tuned := buffer[:(last-first)*rowBytes]
+		tuned := m.buffer[:(last-first)*rowBytes]
 		if err := applyRows(tuned, t, delta, first, last); err != nil {
 			return err
 		}

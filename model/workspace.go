@@ -95,6 +95,9 @@ func (d *Decoder) Prepare(l Limits) {
 	}
 }
 
+// Release gives up what Prepare has taken. Prepare must be called again before the next pass.
+func (d *Decoder) Release() { d.work = workspace{} }
+
 // A reserver takes memory where a tensor has less than is asked for.
 type reserver struct{ device.Device }
 

@@ -73,8 +73,11 @@ func (s *session) merge(ctx context.Context, deltas map[string]export.Delta) err
 	return s.mergeInto(ctx, deltas)
 }
 
-// mergeInto writes the base with deltas to model/ of the output directory.
+// mergeInto writes the base with deltas to model/ of the output directory. There are no more passes, so the memory of activations is
+// given back first: the merge maps the base once more, and the peak of the run should be that of its training.
 func (s *session) mergeInto(ctx context.Context, deltas map[string]export.Delta) error {
+	s.decoder.Release()
+	releaseMemory()
 	dir := s.path("model")
 	if err := export.Merge(ctx, s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true}); err != nil {
 		return err
