@@ -197,6 +197,14 @@ func weights(name string, layers int) (*model.Config, model.Source, func() error
 	return base.Config, base.Files, base.Close, nil
 }
 
+// Modules are the target modules of a method's step: those of the papers.
+func Modules(method string) []string {
+	if method == "lora" || method == "dora" {
+		return lowrank.PaperModules
+	}
+	return sparse.PaperModules
+}
+
 // attach makes the method's layers and its optimizer.
 func (r *StepResult) attach(dev device.Device, dec *model.Decoder, o StepOptions) (*optimizer.AdamW, error) {
 	switch o.Method {
@@ -214,7 +222,7 @@ func (r *StepResult) attach(dev device.Device, dec *model.Decoder, o StepOptions
 		if share == 0 {
 			share = 0.005
 		}
-		targets := sparse.Targets(dec.Linears(), []string{"q_proj", "k_proj", "v_proj"})
+		targets := sparse.Targets(dec.Linears(), Modules(o.Method))
 		size := sparse.PaperBlock
 		if slices.ContainsFunc(targets, func(m sparse.Matrix) bool { return m.Out%size != 0 || m.In%size != 0 }) {
 			size, _ = sparse.ChooseBlockSize(0, targets, dec.Config.HiddenSize)
@@ -231,7 +239,7 @@ func (r *StepResult) attach(dev device.Device, dec *model.Decoder, o StepOptions
 		return optimizer.New(dev, []optimizer.Tensor{{Value: g.Delta, Grad: g.Grad, Moment1: g.Moment1, Moment2: g.Moment2}}), nil
 	case "lora", "dora":
 		layers, rank, err := lowrank.AttachNew(dev, dec, lowrank.Options{Share: o.Share, DoRA: o.Method == "dora",
-			Modules: []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}, Seed: 1})
+			Modules: Modules(o.Method), Seed: 1})
 		if err != nil {
 			return nil, err
 		}

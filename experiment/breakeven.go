@@ -227,17 +227,9 @@ func timeTable(all []timing) report.Table {
 	return t
 }
 
-// benchModules are the modules that smt bench step trains.
-func benchModules(method string) []string {
-	if method == config.LoRA {
-		return wideModules
-	}
-	return paperModules
-}
-
 // benchOperations counts the operations of a step that smt bench step measured.
 func benchOperations(shape, method string, s *benchmark.StepResult) recipe.Operations {
-	return recipe.OperationsOf(benchmark.Shape(shape), recipe.Method{Name: method, Targets: benchModules(method), Sequence: s.Seq,
+	return recipe.OperationsOf(benchmark.Shape(shape), recipe.Method{Name: method, Targets: benchmark.Modules(method), Sequence: s.Seq,
 		Block: sparse.PaperBlock, Blocks: s.Blocks, Rank: s.Rank, Score: sparse.MeanAbsSum})
 }
 

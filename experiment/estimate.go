@@ -38,7 +38,7 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 	if err != nil {
 		return nil, err
 	}
-	measured := recipe.OperationsOf(l.Config, recipe.Method{Name: "smt", Targets: []string{"q_proj", "k_proj", "v_proj"}, Sequence: seq})
+	measured := recipe.OperationsOf(l.Config, recipe.Method{Name: "smt", Targets: benchmark.Modules("smt"), Sequence: seq})
 	rate := (measured.Forward + measured.Backward) * float64(seq) / step.StepSeconds
 	e := &TimeEstimate{GFLOPS: rate / 1e9, Measured: fmt.Sprintf("%d tokens in %.2f s", seq, step.StepSeconds)}
 	base, err := model.Open(r.ModelNameOrPath)

@@ -7,15 +7,10 @@ import (
 	"strings"
 
 	"smt/config"
+	"smt/lowrank"
 	"smt/model"
 	"smt/sparse"
 )
-
-// paperModules are the modules that the SMT paper selects blocks in.
-var paperModules = []string{"q_proj", "k_proj", "v_proj"}
-
-// wideModules are what the LLM-Adapters and DoRA papers put their adapters on.
-var wideModules = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
 
 // Methods that are no block score.
 const (
@@ -131,7 +126,7 @@ func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
 			return r, err
 		}
 		if method == LoRAWide || method == DoRAWide {
-			r.TargetModules = wideModules
+			r.TargetModules = lowrank.PaperModules
 		}
 		var trainable int
 		r.LoRARank, trainable = rankFor(l.Config, r.TargetModules, r.FinetuningType == config.DoRA, budget)
@@ -159,7 +154,7 @@ func (l *Lab) paperRule(keys ...string) {
 		}
 		switch key {
 		case "target_modules":
-			l.Recipe.TargetModules = slices.Clone(paperModules)
+			l.Recipe.TargetModules = slices.Clone(sparse.PaperModules)
 		case "selection":
 			l.Recipe.Selection = string(sparse.Global)
 		case "block_score":

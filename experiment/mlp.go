@@ -8,6 +8,7 @@ import (
 
 	"smt/config"
 	"smt/report"
+	"smt/sparse"
 )
 
 // MLP asks which modules the blocks should be selected from.
@@ -28,10 +29,10 @@ var moduleVariants = []struct {
 	attention  []string
 	mlp, apart bool
 }{
-	{"qkv", paperModules, false, false},
+	{"qkv", sparse.PaperModules, false, false},
 	{"qkvo", []string{"q_proj", "k_proj", "v_proj", "o_proj"}, false, false},
-	{"qkv + mlp together", paperModules, true, false},
-	{"qkv + mlp half each", paperModules, true, true},
+	{"qkv + mlp together", sparse.PaperModules, true, false},
+	{"qkv + mlp half each", sparse.PaperModules, true, true},
 	{"mlp", nil, true, false},
 }
 

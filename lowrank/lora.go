@@ -7,6 +7,9 @@ import (
 	"smt/model"
 )
 
+// PaperModules are what the LLM-Adapters and DoRA papers put their adapters on.
+var PaperModules = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
+
 // Factors are the trained matrices of an adapter and their gradients, which are absent when it does not learn.
 type Factors struct {
 	A, B         device.Tensor // [r, in], [out, r]

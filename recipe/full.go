@@ -31,7 +31,6 @@ func (s *session) full(ctx context.Context) error {
 	for _, p := range s.decoder.Parameters {
 		p.StopGradient()
 	}
-	releaseMemory()
 	return s.writeDense(ctx, nil)
 }
 

@@ -42,6 +42,7 @@ func (s *session) writeLowRank(ctx context.Context, layers []lowrank.Layer, a ex
 
 // writeDense writes the whole model with the parameters as they are now, and blocks on top.
 func (s *session) writeDense(ctx context.Context, blocks map[string]export.Delta) error {
+	s.endPasses()
 	deltas := map[string]export.Delta{}
 	largest := 0
 	for _, p := range s.decoder.Parameters {
@@ -70,14 +71,19 @@ func (s *session) merge(ctx context.Context, deltas map[string]export.Delta) err
 	if !s.recipe.Merge {
 		return nil
 	}
+	s.endPasses()
 	return s.mergeInto(ctx, deltas)
 }
 
-// mergeInto writes the base with deltas to model/ of the output directory. There are no more passes, so the memory of activations is
-// given back first: the merge maps the base once more, and the peak of the run should be that of its training.
-func (s *session) mergeInto(ctx context.Context, deltas map[string]export.Delta) error {
+// endPasses gives back the memory of activations. What is written after the last pass needs room of its own, for copies of the
+// parameters or another map of the base, and the peak of a run should be that of its training.
+func (s *session) endPasses() {
 	s.decoder.Release()
 	releaseMemory()
+}
+
+// mergeInto writes the base with deltas to model/ of the output directory.
+func (s *session) mergeInto(ctx context.Context, deltas map[string]export.Delta) error {
 	dir := s.path("model")
 	if err := export.Merge(ctx, s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true}); err != nil {
 		return err

@@ -19,11 +19,6 @@ func (s *session) quantize(stage string) error {
 	if precision == model.Int8 && stage == stageWarmup {
 		precision = model.Int8Warmup
 	}
-	// The copies of the stage before go first, so that two are never held at a time.
-	if err := s.decoder.SetPrecision(model.Float32, nil); err != nil {
-		return err
-	}
-	releaseMemory()
 	var channels []model.Channels
 	if precision == model.Int8 {
 		var err error
@@ -40,7 +35,7 @@ func (s *session) quantize(stage string) error {
 	return nil
 }
 
-// calibrate measures the input channels of the linear layers, in float32.
+// calibrate measures the input channels of the linear layers, before any are in other numbers than float32.
 func (s *session) calibrate() ([]model.Channels, error) {
 	var inputs []*model.Input
 	for i := range min(calibrationBatches, s.loader.BatchesPerEpoch(0)) {

@@ -141,9 +141,9 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if s.loader.BatchesPerEpoch(0) == 0 {
 		return nil, fmt.Errorf("recipe: the dataset holds no row to train on")
 	}
-	if passes := s.timeline.epochAt(s.trainingSteps()); passes > manyPasses {
-		reporter.Note("%d steps are %.1f passes over the rows: after so many, a learning_rate below %.2g may do better; val_size or eval_dataset with load_best_model_at_end keeps the best step",
-			s.trainingSteps(), passes, r.LearningRate)
+	if passes := s.passes(); passes > manyPasses {
+		reporter.Note("%.1f passes over the rows: after so many, a learning_rate below %.2g may do better; val_size or eval_dataset with load_best_model_at_end keeps the best step",
+			passes, r.LearningRate)
 	}
 	s.state = state{Recipe: recipeHash(r), Base: s.baseHash, Data: s.data.digest()}
 	if err := s.findCheckpoint(); err != nil {

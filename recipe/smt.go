@@ -147,6 +147,7 @@ func (s *session) warmup(ctx context.Context, c sparse.Controller, targets []spa
 	accumulator.Restore(s.state.Gathered)
 	err := s.run(ctx, st)
 	s.decoder.OnGradients(nil)
+	err = errors.Join(err, s.decoder.SetPrecision(model.Float32, nil)) // its copies go before tuning makes its own
 	for _, m := range targets {
 		s.decoder.Linear(m.Name).Reset()
 	}

@@ -57,6 +57,15 @@ func (s *session) trainingSteps() int {
 	return s.timeline.steps(s.recipe.NumTrainEpochs)
 }
 
+// passes is how often the run sees its rows, about: epochs of packed rows differ by a step or so, and packing them all to know it
+// exactly would take its time on large files.
+func (s *session) passes() float64 {
+	if s.recipe.MaxSteps > 0 {
+		return float64(s.recipe.MaxSteps) / float64(s.timeline.stepsOf(0))
+	}
+	return s.recipe.NumTrainEpochs
+}
+
 // schedule is the recipe's schedule over a stage.
 func (s *session) schedule(peak float64, steps int) optimizer.Schedule {
 	r := s.recipe

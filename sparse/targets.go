@@ -33,6 +33,9 @@ func MatricesOf(c *model.Config, modules []string) []Matrix {
 	return targets
 }
 
+// PaperModules are the modules that the SMT paper selects blocks in.
+var PaperModules = []string{"q_proj", "k_proj", "v_proj"}
+
 // CheckModules reports a target module that the decoder does not have.
 func CheckModules(modules []string) error {
 	if len(modules) == 0 {
