@@ -42,6 +42,7 @@ EXPERIMENTS = {
     "compare-math-all-16": f"compare {MATH} {ALL} --methods smt,random,diagonal --seeds 1,2",
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
+    "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} --methods smt,random,diagonal --seeds 1,2",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
@@ -50,7 +51,7 @@ EXPERIMENTS = {
     "block-size-all": f"study block-size {MATH} {ALL32} {INT8} --seeds 1,2 --block_sizes 16,32,64,96",
     "warmup": f"study warmup {MATH} {PAPER} --seeds 1,2 --warmups 0,5,50",
     "mlp": f"study mlp {MATH} {RULE} {INT8} --seeds 1,2",
-    "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora --budgets 0.43,0.84,4.9",
+    "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora",
     "selection": (f"study selection {MATH} {PAPER} {INT8} --seeds 1,2 "
                   "--sample 12 --methods mean_abs_sum,mean_abs_step,abs_mean_sum,token_fisher,random"),
     # The rates are those that compare-math and compare-math-all choose: no task but math_9k has been looked at for them.
