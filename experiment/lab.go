@@ -46,6 +46,7 @@ type Options struct {
 	Sample     int   // blocks that are tuned alone
 	Tasks      []Task
 	Extend     int // how many rates the grid may grow by where the best is at its edge
+	Refine     int // how many rates are tried between the best one and the better of its neighbours
 	KeepModels bool
 
 	Runner  Runner

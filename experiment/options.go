@@ -58,7 +58,7 @@ func (o *Options) FillDemo(s Study, files demo.Files) {
 	if !s.OwnRows {
 		o.Tasks = []Task{{Name: DemoTask, File: files.HeldOut}}
 	}
-	o.Extend = min(o.Extend, 1)
+	o.Extend, o.Refine = min(o.Extend, 1), 0 // its rates are a factor of two apart
 	o.Sample = min(o.Sample, 12)
 }
 

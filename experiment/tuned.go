@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"smt/config"
@@ -23,19 +24,24 @@ type Tuned struct {
 	Grid []Result // one for each rate, in ascending order, with the first seed
 	Best *Result  // of the grid; nil if no run came to an end
 	Runs []Result // with the best rate, one for each seed
+
+	extended, refined int // rates added to the grid: beyond its edge, and between two of it
 }
 
 // Tune chooses each contender's learning rate and runs it with every seed. The grid is run with the first seed and measured on the
 // validation rows alone: test rows and tasks, which may take longer than the training, are for the chosen rates. A grid whose
 // best rate lies at its edge grows beyond it, up to Extend times, since a baseline that would do better with a rate that was
-// not tried is no baseline. The rates of all contenders get the same number of tries.
+// not tried is no baseline. For the same reason Refine rates are tried between the best one and the better of its neighbours: on a
+// coarse grid, who wins may be who has the luck that a rate of the grid is the best one. The rates of all contenders get the same
+// number of tries.
 func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error) {
 	tuned := make([]Tuned, len(contenders))
 	for i, c := range contenders {
 		c.Rates = slices.Clone(c.Rates)
 		tuned[i].Contender = c
 	}
-	for round := 0; round <= l.Extend; round++ {
+	phase := "learning rates"
+	for round, grown := 1, true; grown; round++ {
 		var cells []Cell
 		for i := range tuned {
 			for _, rate := range tuned[i].Rates {
@@ -44,15 +50,12 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 				cells = append(cells, c)
 			}
 		}
-		phase := "learning rates"
-		if round > 0 {
-			phase = fmt.Sprintf("learning rates, wider (%d)", round)
-		}
 		results, err := l.Run(ctx, phase, cells)
 		if err != nil {
 			return nil, err
 		}
-		grown := false
+		phase = fmt.Sprintf("more learning rates (%d)", round)
+		grown = false
 		for i := range tuned {
 			t := &tuned[i]
 			t.Grid, results = results[:len(t.Rates):len(t.Rates)], results[len(t.Rates):]
@@ -64,13 +67,10 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 			if err := l.keepBest(t); err != nil {
 				return nil, err
 			}
-			if next, ok := beyond(t); ok && round < l.Extend {
+			if next, ok := l.nextRate(t); ok {
 				t.Rates = slices.Sorted(slices.Values(append(t.Rates, next)))
 				grown = true
 			}
-		}
-		if !grown {
-			break
 		}
 	}
 	var cells []Cell
@@ -118,6 +118,22 @@ func (l *Lab) tuneCell(c Contender, rate float64, seed int64) Cell {
 	return l.Cell(fmt.Sprintf("%s lr=%g seed=%d", c.Name, rate, seed), c.Method, WithSeed(WithRate(c.Recipe, rate), seed), c.Labels...)
 }
 
+// nextRate is the rate that a contender's grid should have as well, if any.
+func (l *Lab) nextRate(t *Tuned) (float64, bool) {
+	if rate, ok := beyond(t); ok {
+		if t.extended == l.Extend {
+			return 0, false
+		}
+		t.extended++
+		return rate, true
+	}
+	if t.refined == l.Refine {
+		return 0, false
+	}
+	t.refined++
+	return between(t)
+}
+
 // beyond is the rate outside of the grid that should be tried, if the best one lies at its edge. Where runs at the upper edge
 // diverged, the grid does not end at the best rate.
 func beyond(t *Tuned) (float64, bool) {
@@ -132,6 +148,24 @@ func beyond(t *Tuned) (float64, bool) {
 		return roundRate(t.Rates[0] * t.Rates[0] / t.Rates[1]), true
 	}
 	return 0, false
+}
+
+// between is the rate halfway, on a logarithmic scale, between the best one and that of its neighbours in the grid whose
+// validation loss is lower.
+func between(t *Tuned) (float64, bool) {
+	if t.Best == nil || len(t.Rates) < 3 {
+		return 0, false
+	}
+	at := slices.Index(t.Rates, t.Best.Recipe.LearningRate)
+	if at <= 0 || at == len(t.Rates)-1 {
+		return 0, false
+	}
+	neighbour := at + 1
+	if better := Best([]Result{t.Grid[at-1], t.Grid[at+1]}); better != nil && better.Recipe.LearningRate == t.Rates[at-1] {
+		neighbour = at - 1
+	}
+	rate := roundRate(math.Sqrt(t.Rates[at] * t.Rates[neighbour]))
+	return rate, !slices.Contains(t.Rates, rate)
 }
 
 // Rows are the test losses of the runs, row by row, averaged over the seeds.

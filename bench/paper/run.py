@@ -10,7 +10,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 # What every experiment shares: steps of one packed sequence of 512 tokens.
-COMMON = "--max_steps 100 --per_device_train_batch_size 1 --val_size 320"
+COMMON = "--max_steps 100 --per_device_train_batch_size 1 --val_size 320 --refine 0"
+# A rate more, between those of the grid, where methods lie so close together that the grid could decide which is ahead.
+FINE = "--refine 1"
 # The paper's rule, with blocks of 64, since 256 divides neither side of SmolLM2-135M's 576 and 192.
 RULE = "--selection global --block_score mean_abs_sum --block_size 64"
 PAPER = "--target_modules q_proj,k_proj,v_proj " + RULE
@@ -36,23 +38,22 @@ TASKS = "--max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
 
 EXPERIMENTS = {
     "compare-math": f"compare {MATH} {PAPER} {METHODS}",
-    # Full fine-tuning is that of compare-math.
+    # Full fine-tuning, which no choice of modules changes, is that of compare-math.
     "compare-math-all": f"compare {MATH} {ALL32} --methods smt,lora,dora,random,diagonal --seeds 1,2",
-    # The others have no blocks.
-    "compare-math-all-16": f"compare {MATH} {ALL} --methods smt,random,diagonal --seeds 1,2",
+    "compare-math-all-16": f"compare {MATH} {ALL} {FINE} {METHODS}",
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
-    "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} --methods smt,random,diagonal --seeds 1,2",
+    "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} {FINE} --methods smt,random,diagonal --seeds 1,2",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
     "breakeven-all": f"study breakeven {MATH} {ALL}",
     "block-size": f"study block-size {MATH} {PAPER} {INT8} --seeds 1,2",
     "block-size-all": f"study block-size {MATH} {ALL32} {INT8} --seeds 1,2 --block_sizes 16,32,64,96",
-    "warmup": f"study warmup {MATH} {PAPER} --seeds 1,2 --warmups 0,5,50",
+    "warmup": f"study warmup {MATH} {PAPER} --learning_rates 1.5e-3 --seeds 1,2 --warmups 0,5,50",
     "mlp": f"study mlp {MATH} {RULE} {INT8} --seeds 1,2",
     "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora",
-    "selection": (f"study selection {MATH} {PAPER} {INT8} --seeds 1,2 "
+    "selection": (f"study selection {MATH} {PAPER} {INT8} {FINE} --seeds 1,2 "
                   "--sample 12 --methods mean_abs_sum,mean_abs_step,abs_mean_sum,token_fisher,random"),
     # The rates are those that compare-math and compare-math-all choose: no task but math_9k has been looked at for them.
     "tasks": f"study tasks {PAPER} {INT8} --learning_rates 1.5e-3 --seeds 1,2 {TASKS}",

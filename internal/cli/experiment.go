@@ -27,7 +27,7 @@ type experimentFlags struct {
 	blockSizes, warmups     []int
 	protocol                string
 	taskLimit, sample       int
-	extend                  int
+	extend, refine          int
 	keepModels, dryRun      bool
 }
 
@@ -45,6 +45,7 @@ func (f *experimentFlags) bind(cmd *cobra.Command) {
 	s.IntSliceVar(&f.warmups, "warmups", nil, "study warmup: lengths of the warm-up (default 0,5,25,50,100,200)")
 	s.IntVar(&f.sample, "sample", 16, "study selection: blocks that are tuned alone")
 	s.IntVar(&f.extend, "extend", 2, "how many rates a grid may grow by where its best is at the edge")
+	s.IntVar(&f.refine, "refine", 1, "how many rates to try between the best of a grid and the better of its neighbours")
 	s.BoolVar(&f.keepModels, "keep_models", false, "keep the models that full fine-tuning writes")
 	s.BoolVar(&f.dryRun, "dry_run", false, "print the cells and how long they will take, and run nothing")
 }
@@ -81,7 +82,7 @@ func runExperiment(cmd *cobra.Command, s experiment.Study, f experimentFlags, lo
 	if !r.IsSet("output_dir") {
 		r.OutputDir = "smt-" + s.Name
 	}
-	o := experiment.Options{Dir: r.OutputDir, Command: commandLine(cmd), Extend: f.extend, KeepModels: f.keepModels, DryRun: f.dryRun, Sample: f.sample}
+	o := experiment.Options{Dir: r.OutputDir, Command: commandLine(cmd), Extend: f.extend, Refine: f.refine, KeepModels: f.keepModels, DryRun: f.dryRun, Sample: f.sample}
 	w := &experimentWatch{watch: newWatch(cmd.OutOrStdout(), r.LogFormat, 1), out: cmd.OutOrStdout(), json: r.LogFormat == "json", terminal: progress.IsTerminal(cmd.OutOrStdout())}
 	defer w.Close()
 	o.Watcher = w
