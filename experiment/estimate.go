@@ -11,7 +11,7 @@ import (
 
 // A TimeEstimate is what the cells of a dry run will take.
 type TimeEstimate struct {
-	Seconds  []float64 // of each cell
+	Seconds  []float64 // of each cell, 0 for those that an earlier run has finished
 	MiB      []float64 // its peak by smt plan
 	Total    float64
 	GFLOPS   float64 // at which steps are computed here
@@ -76,6 +76,9 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 				rows += l.Split.TestRows
 			}
 			seconds += measured.Forward * float64(rows) * float64(length) / 2 / rate
+		}
+		if !cell.Planned() {
+			seconds = 0
 		}
 		e.Seconds, e.MiB, e.Total = append(e.Seconds, seconds), append(e.MiB, mib), e.Total+seconds
 	}

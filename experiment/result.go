@@ -82,6 +82,9 @@ func (r Result) Accuracy(task string) Estimate {
 	return NewEstimate(nil)
 }
 
+// Planned reports whether a dry run would have to run the cell.
+func (r Result) Planned() bool { return r.Status == planned }
+
 // Usable reports whether the cell has losses.
 func (r Result) Usable() bool { return r.Status == Done }
 

@@ -60,12 +60,14 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 			t := &tuned[i]
 			t.Grid, results = results[:len(t.Rates):len(t.Rates)], results[len(t.Rates):]
 			t.Best = Best(t.Grid)
-			if l.DryRun {
+			switch {
+			case l.DryRun && slices.ContainsFunc(t.Grid, Result.Planned):
 				t.Best = &t.Grid[len(t.Grid)/2]
 				continue
-			}
-			if err := l.keepBest(t); err != nil {
-				return nil, err
+			case !l.DryRun:
+				if err := l.keepBest(t); err != nil {
+					return nil, err
+				}
 			}
 			if next, ok := l.nextRate(t); ok {
 				t.Rates = slices.Sorted(slices.Values(append(t.Rates, next)))
@@ -96,7 +98,7 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 			continue
 		}
 		t.Runs, results = results[:len(l.Seeds):len(l.Seeds)], results[len(l.Seeds):]
-		t.Runs = slices.DeleteFunc(slices.Clone(t.Runs), func(r Result) bool { return !r.Usable() && r.Status != planned })
+		t.Runs = slices.DeleteFunc(slices.Clone(t.Runs), func(r Result) bool { return !r.Usable() && !r.Planned() })
 	}
 	return tuned, nil
 }

@@ -112,11 +112,16 @@ func (w *experimentWatch) dryRun(l *experiment.Lab) error {
 		return err
 	}
 	var rows [][]string
+	open := 0
 	for i, r := range l.Results {
-		rows = append(rows, []string{r.Name, r.Method, fmt.Sprintf("%.0f s", estimate.Seconds[i]), fmt.Sprintf("%.0f MiB", estimate.MiB[i])})
+		seconds := "finished"
+		if r.Planned() {
+			open, seconds = open+1, fmt.Sprintf("%.0f s", estimate.Seconds[i])
+		}
+		rows = append(rows, []string{r.Name, r.Method, seconds, fmt.Sprintf("%.0f MiB", estimate.MiB[i])})
 	}
 	w.Table("cells", []string{"cell", "method", "time", "memory by smt plan"}, rows)
-	w.Note("%d cells, about %s at %.1f GFLOP/s (measured now, with a step of %s). Rates are chosen as results come in: the second round's are only guessed here, and grids may grow.",
-		len(l.Results), time.Duration(estimate.Total*float64(time.Second)).Round(time.Second), estimate.GFLOPS, estimate.Measured)
+	w.Note("%d cells to run, about %s at %.1f GFLOP/s (measured now, with a step of %s). Rates are chosen as results come in: the second round's are only guessed here, and grids may grow.",
+		open, time.Duration(estimate.Total*float64(time.Second)).Round(time.Second), estimate.GFLOPS, estimate.Measured)
 	return nil
 }
