@@ -28,8 +28,13 @@ def main():
     target = pathlib.Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
     save_file({"input_ids": ids, "labels": labels, "logits": out.logits.detach(), "loss": out.loss.detach().reshape(1)}, target / "ref.safetensors")
-    save_file({n: p.grad.float().contiguous() for n, p in model.named_parameters() if p.grad is not None}, target / "grads.safetensors")
+    save_file({stored(n): p.grad.float().contiguous() for n, p in model.named_parameters() if p.grad is not None}, target / "grads.safetensors")
     print(f"loss {out.loss.item():.12g}, {target}")
+
+
+def stored(name):
+    """A parameter's name in adapter_model.safetensors: PEFT adds the name of the adapter, "default", when it loads one."""
+    return name.replace("lora_magnitude_vector.default.weight", "lora_magnitude_vector").replace(".default.", ".")
 
 
 main()
