@@ -85,23 +85,6 @@ func (m Measures) cover(others Measures) bool {
 		(len(others.Tasks) == 0 || slices.Equal(m.Tasks, others.Tasks))
 }
 
-// A Task is a measure of accuracy: a task of package evaluate, or "demo" for exact match on the demo's held-out rows.
-type Task struct {
-	Name     string `json:"name"`
-	File     string `json:"file"`
-	Protocol string `json:"protocol,omitempty"`
-	Limit    int    `json:"limit,omitempty"` // rows; 0: all
-}
-
-// records is the name of the file of the task's records: tasks that differ have different ones.
-func (t Task) records() string {
-	sum := sha256.Sum256(fmt.Append(nil, t.File, "\n", t.Protocol, "\n", t.Limit))
-	return "task-" + t.Name + "-" + hex.EncodeToString(sum[:4]) + ".jsonl"
-}
-
-// DemoTask is the name of the demo's own measure.
-const DemoTask = "demo"
-
 // ID identifies the run: cells that would train the same model on the same rows have the same. Names, labels, where files lie,
 // what is measured of the model, and keys that mean nothing beside the others do not matter.
 func (c Cell) ID() string {

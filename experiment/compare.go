@@ -67,12 +67,12 @@ func (l *Lab) lossSection(base Result, tuned []Tuned, reference string) (report.
 	var taskNames []string
 	for _, t := range l.Tasks {
 		taskNames = append(taskNames, t.Name)
-		header = append(header, t.Name+" %")
+		header = append(header, t.Name+" "+t.unit())
 	}
 	t := report.Table{Title: fmt.Sprintf("%d test rows, %s; nats per response token ± standard error", l.Split.TestRows, count(len(l.Seeds), "seed")), Header: append(header, "seeds")}
 	row := []string{"base (untuned)", "0", "-", plusMinus(base.Test.Loss(), 4), "-", "-"}
 	for _, name := range taskNames {
-		row = append(row, percentOf(base.Accuracy(name)))
+		row = append(row, plusMinus(base.Score(name), 1))
 	}
 	t.Rows = append(t.Rows, append(row, "-"))
 	var intervals, gaps []report.Interval
@@ -96,7 +96,7 @@ func (l *Lab) lossSection(base Result, tuned []Tuned, reference string) (report.
 		}
 		row := []string{m.Name, fmt.Sprint(m.Best.Trainable), fmt.Sprintf("%g", m.Best.Recipe.LearningRate), plusMinus(loss, 4), gap, sure}
 		for _, name := range taskNames {
-			row = append(row, percentOf(m.Accuracy(name)))
+			row = append(row, plusMinus(m.Score(name), 1))
 		}
 		t.Rows = append(t.Rows, append(row, fmt.Sprint(len(m.Runs))))
 		intervals = append(intervals, report.Interval{Name: m.Name, Value: loss.Mean, Error: 2 * loss.StandardError})
@@ -252,11 +252,6 @@ func (l *Lab) costAnswer(tuned []Tuned) []string {
 	step, memory := func(r Result) float64 { return r.StepSeconds }, func(r Result) float64 { return r.PeakRSS }
 	return []string{fmt.Sprintf("A step of smt takes %.0f %% of the time of full fine-tuning's, and a run %.0f %% of the memory (%.0f of %.0f MiB).",
 		100*of(smt, step)/of(full, step), 100*of(smt, memory)/of(full, memory), of(smt, memory), of(full, memory))}
-}
-
-// percentOf writes an accuracy in percent.
-func percentOf(e Estimate) string {
-	return plusMinus(Estimate{100 * e.Mean, 100 * e.StandardError, e.N}, 1)
 }
 
 // count writes a number with its noun.

@@ -15,7 +15,6 @@ import (
 
 	"smt/config"
 	"smt/dataset"
-	"smt/demo"
 	"smt/evaluate"
 	"smt/hub"
 	"smt/internal/memory"
@@ -172,7 +171,7 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 	}
 	for _, task := range r.Measures.Tasks {
 		e.Records = filepath.Join(r.Dir, task.records())
-		result, err := runTask(ctx, e, m, c, task)
+		result, err := measureTask(ctx, e, m, c, task)
 		if err != nil {
 			return stopped(ctx, err)
 		}
@@ -277,41 +276,4 @@ func rowLosses(ctx context.Context, e evaluate.Evaluator, m *recipe.Trained, c c
 		losses.Sums, losses.Tokens = append(losses.Sums, r.Loss), append(losses.Tokens, r.Tokens)
 	}
 	return losses, nil
-}
-
-// runTask measures accuracy.
-func runTask(ctx context.Context, e evaluate.Evaluator, m *recipe.Trained, c config.Recipe, task Task) (evaluate.Result, error) {
-	if task.Name == DemoTask {
-		r, err := demo.ExactMatch(m.Decoder, m.Tokenizer, task.File)
-		if err != nil {
-			return evaluate.Result{}, err
-		}
-		return evaluate.Result{Task: DemoTask, Protocol: "exact match", Correct: r.Correct, Total: r.Total, Accuracy: r.Accuracy(),
-			StandardError: accuracyError(r.Accuracy(), r.Total)}, nil
-	}
-	which, err := evaluate.FindTask(task.Name)
-	if err != nil {
-		return evaluate.Result{}, err
-	}
-	rows, err := dataset.Load([]string{task.File}, dataset.ReadOptions{Evaluation: true})
-	if err != nil {
-		return evaluate.Result{}, err
-	}
-	if task.Limit > 0 && len(rows) > task.Limit {
-		rows = rows[:task.Limit]
-	}
-	if e.Template, err = recipe.NewTemplate(c, rows[0].Format, m.Tokenizer); err != nil {
-		return evaluate.Result{}, err
-	}
-	if which.RunsCode() {
-		if e.Sandbox, err = evaluate.NewSandbox(ctx); err != nil {
-			return evaluate.Result{}, err
-		}
-	}
-	protocol := task.Protocol
-	if protocol == "" {
-		protocol = evaluate.DefaultProtocol(which)
-	}
-	r, _, err := e.Evaluate(ctx, which, protocol, rows)
-	return r, err
 }

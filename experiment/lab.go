@@ -69,6 +69,9 @@ type Lab struct {
 
 // NewLab makes and locks the output directory and, if split, splits the rows. A directory that holds another experiment is refused.
 func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
+	if err := checkTasks(o.Tasks); err != nil {
+		return nil, err
+	}
 	l := &Lab{Options: o, byID: map[string]int{}}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "cells"), 0o777); err != nil {
 		return nil, fmt.Errorf("experiment: output_dir: %w", err)

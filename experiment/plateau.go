@@ -14,7 +14,7 @@ import (
 var Plateau = Study{
 	Name:     "plateau",
 	Question: "Does the loss go on falling as more parameters are trained, for SMT as for LoRA and DoRA?",
-	Summary:  "loss and accuracy against the trainable budget, for SMT, LoRA and DoRA",
+	Summary:  "loss and scores against the trainable budget, for SMT, LoRA and DoRA",
 	Methods:  []string{config.SMT, config.LoRA, config.DoRA},
 	Seeds:    1,
 	Method: []string{
@@ -45,14 +45,14 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 	s := report.Section{Title: "Loss against the budget"}
 	t := report.Table{Header: []string{"method", "budget %", "trained", "really %", "learning rate", "test loss", "gain over the budget before"}}
 	for _, task := range l.Tasks {
-		t.Header = append(t.Header, task.Name+" %")
+		t.Header = append(t.Header, task.Name+" "+task.unit())
 	}
 	var losses []report.Curve
-	accuracies := make([][]report.Curve, len(l.Tasks))
+	scores := make([][]report.Curve, len(l.Tasks))
 	for i, m := range methods {
 		of := tuned[i*len(l.Budgets) : (i+1)*len(l.Budgets)]
 		loss := report.Curve{Series: report.Series{Name: m}}
-		accuracy := make([]report.Curve, len(l.Tasks))
+		score := make([]report.Curve, len(l.Tasks))
 		var gains []Estimate
 		for j, x := range of {
 			row := []string{m, x.Labels[0].Value}
@@ -74,16 +74,16 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 			}
 			row = append(row, fmt.Sprint(x.Best.Trainable), show(really, 2), fmt.Sprintf("%g", x.Best.Recipe.LearningRate), plusMinus(e, 4), gain)
 			for k, task := range l.Tasks {
-				a := x.Accuracy(task.Name)
-				row = append(row, percentOf(a))
-				c := &accuracy[k]
-				c.Name, c.X, c.Y, c.Error = m, append(c.X, really), append(c.Y, 100*a.Mean), append(c.Error, 100*a.StandardError)
+				a := x.Score(task.Name)
+				row = append(row, plusMinus(a, 1))
+				c := &score[k]
+				c.Name, c.X, c.Y, c.Error = m, append(c.X, really), append(c.Y, a.Mean), append(c.Error, a.StandardError)
 			}
 			t.Rows = append(t.Rows, row)
 		}
 		losses = append(losses, loss)
-		for k := range accuracy {
-			accuracies[k] = append(accuracies[k], accuracy[k])
+		for k := range score {
+			scores[k] = append(scores[k], score[k])
 		}
 		o.Answers = append(o.Answers, l.plateauAnswer(m, of, gains))
 	}
@@ -92,8 +92,8 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 		return report.Lines(path, report.Axes{Title: "test loss against the budget", X: "trained parameters (% of all)", Y: "nats per response token", LogX: true}, losses)
 	})
 	for k, task := range l.Tasks {
-		l.figure(&s, fmt.Sprintf("accuracy-%d.png", k+1), "Accuracy on "+task.Name+" by trained share of all parameters, ± one standard error.", func(path string) error {
-			return report.Lines(path, report.Axes{Title: "accuracy on " + task.Name, X: "trained parameters (% of all)", Y: "%", LogX: true}, accuracies[k])
+		l.figure(&s, fmt.Sprintf("score-%d.png", k+1), "Score on "+task.Name+" by trained share of all parameters, ± one standard error.", func(path string) error {
+			return report.Lines(path, report.Axes{Title: "score on " + task.Name, X: "trained parameters (% of all)", Y: task.unit(), LogX: true}, scores[k])
 		})
 	}
 	o.Sections = append(o.Sections, s, l.rateSection(tuned), l.costSection(tuned))

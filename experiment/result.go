@@ -72,11 +72,16 @@ type RowLosses struct {
 // Loss is the mean per supervised token.
 func (r RowLosses) Loss() Estimate { return LossOf(r.Sums, r.Tokens) }
 
-// Accuracy is the result of a task, or NaN.
-func (r Result) Accuracy(task string) Estimate {
+// Score is what the field reports of a task, from 0 to 100: chrF of a translation, of others the accuracy in percent. It is NaN if
+// the task has not been measured.
+func (r Result) Score(task string) Estimate {
 	for _, t := range r.Tasks {
-		if t.Task == task {
-			return Estimate{t.Accuracy, t.StandardError, t.Total}
+		switch {
+		case t.Task != task:
+		case t.Translation != nil:
+			return Estimate{t.Translation.ChrF, t.Translation.ChrFStandardError, t.Total}
+		default:
+			return Estimate{100 * t.Accuracy, 100 * t.StandardError, t.Total}
 		}
 	}
 	return NewEstimate(nil)

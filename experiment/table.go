@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"smt/durable"
+	"smt/evaluate"
 	"smt/report"
 )
 
@@ -104,9 +105,19 @@ func columnsOf(cells []Result) []column {
 			return ""
 		}
 	}
+	// A score may well be 0.
+	score := func(of func(*Result) float64) func(*Result) string {
+		return func(r *Result) string {
+			if x := of(r); finite(x) {
+				return strconv.FormatFloat(x, 'g', -1, 64)
+			}
+			return ""
+		}
+	}
 	text := func(of func(*Result) string) func(*Result) string { return of }
 	columns := []column{{"name", text(func(r *Result) string { return r.Name })}, {"method", text(func(r *Result) string { return r.Method })}}
-	var labels, tasks []string
+	var labels []string
+	var tasks []evaluate.Result // the first of each
 	for _, c := range cells {
 		for _, l := range c.Labels {
 			if !slices.Contains(labels, l.Name) {
@@ -114,8 +125,8 @@ func columnsOf(cells []Result) []column {
 			}
 		}
 		for _, t := range c.Tasks {
-			if !slices.Contains(tasks, t.Task) {
-				tasks = append(tasks, t.Task)
+			if !slices.ContainsFunc(tasks, func(seen evaluate.Result) bool { return seen.Task == t.Task }) {
+				tasks = append(tasks, t)
 			}
 		}
 	}
@@ -137,9 +148,13 @@ func columnsOf(cells []Result) []column {
 		column{"test_standard_error", number(func(r *Result) float64 { return r.Test.Loss().StandardError })},
 		column{"test_rows", number(func(r *Result) float64 { return float64(len(r.Test.Sums)) })},
 	)
-	for _, name := range tasks {
-		columns = append(columns, column{"accuracy_" + name, number(func(r *Result) float64 { return r.Accuracy(name).Mean })},
-			column{"accuracy_standard_error_" + name, number(func(r *Result) float64 { return r.Accuracy(name).StandardError })})
+	for _, t := range tasks {
+		name, measure := t.Task, "accuracy_percent_"
+		if t.Translation != nil {
+			measure = "chrf_"
+		}
+		columns = append(columns, column{measure + name, score(func(r *Result) float64 { return r.Score(name).Mean })},
+			column{measure + "standard_error_" + name, score(func(r *Result) float64 { return r.Score(name).StandardError })})
 	}
 	return append(columns,
 		column{"steps", number(func(r *Result) float64 { return float64(r.Steps) })},

@@ -190,11 +190,12 @@ func (t Tuned) OverSeeds(of func(Result) float64) Estimate {
 	return NewEstimate(xs)
 }
 
-// Accuracy is the mean accuracy on a task over the runs; the standard error is that over seeds, or with one seed that over rows.
-func (t Tuned) Accuracy(task string) Estimate {
-	e := t.OverSeeds(func(r Result) float64 { return r.Accuracy(task).Mean })
+// Score is the mean score on a task over the runs, from 0 to 100; the standard error is that over seeds, or with one seed that over
+// rows.
+func (t Tuned) Score(task string) Estimate {
+	e := t.OverSeeds(func(r Result) float64 { return r.Score(task).Mean })
 	if e.N == 1 {
-		return t.Runs[0].Accuracy(task)
+		return t.Runs[0].Score(task)
 	}
 	return e
 }

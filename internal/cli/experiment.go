@@ -29,6 +29,7 @@ type experimentFlags struct {
 	taskLimit, sample       int
 	extend, refine          int
 	keepModels, dryRun      bool
+	allowCode               bool
 }
 
 // bind registers the flags with the study's defaults in the help.
@@ -38,9 +39,10 @@ func (f *experimentFlags) bind(cmd *cobra.Command) {
 	s.StringArrayVar(&f.rates, "learning_rates", nil, "rates to try for all methods, or for one as in lora=1e-4,3e-4; may be repeated")
 	s.Int64SliceVar(&f.seeds, "seeds", nil, "seeds of the runs with the best rate; the first is that of the grid (default: seed and, for smt compare, the two after it)")
 	s.StringSliceVar(&f.budgets, "budgets", nil, "trainable shares of all parameters, in percent")
-	s.StringArrayVar(&f.tasks, "tasks", nil, "accuracy on a task's rows as well, as in boolq=boolq.json; may be repeated")
+	s.StringArrayVar(&f.tasks, "tasks", nil, "accuracy (translations: chrF) on a task's rows as well, as in boolq=boolq.json; may be repeated")
 	s.StringVar(&f.protocol, "protocol", "", "how tasks are evaluated (default: what suits the task): "+strings.Join(evaluate.ProtocolNames(), ", "))
 	s.IntVar(&f.taskLimit, "task_limit", 200, "rows of a task; 0: all")
+	s.BoolVar(&f.allowCode, "allow_code_execution", false, "let the task mbpp run the Python programs that a model writes, in a sandbox that stops accidents, not attacks")
 	s.IntSliceVar(&f.blockSizes, "block_sizes", nil, "study block-size: sides of a block (default 32,64,96,192,256)")
 	s.IntSliceVar(&f.warmups, "warmups", nil, "study warmup: lengths of the warm-up (default 0,5,25,50,100,200)")
 	s.IntVar(&f.sample, "sample", 16, "study selection: blocks that are tuned alone")
@@ -197,10 +199,19 @@ func (f *experimentFlags) fill(o *experiment.Options) error {
 	}
 	for _, text := range f.tasks {
 		name, file, ok := strings.Cut(text, "=")
-		if _, err := evaluate.FindTask(name); err != nil || !ok {
+		task, err := evaluate.FindTask(name)
+		if err != nil || !ok {
 			return fmt.Errorf("cli: --tasks: got %q, expected TASK=FILE with one of %s", text, strings.Join(evaluate.TaskNames(), ", "))
 		}
-		o.Tasks = append(o.Tasks, experiment.Task{Name: name, File: file, Protocol: f.protocol, Limit: f.taskLimit})
+		if task.RunsCode() && !f.allowCode {
+			return evaluate.ErrCodeExecution
+		}
+		if f.protocol != "" {
+			if err := evaluate.CheckProtocol(f.protocol, task); err != nil {
+				return fmt.Errorf("cli: --protocol: %w", err)
+			}
+		}
+		o.Tasks = append(o.Tasks, experiment.Task{Name: name, File: file, Protocol: f.protocol, Limit: f.taskLimit, AllowCode: f.allowCode})
 	}
 	if len(f.blockSizes) > 0 {
 		o.BlockSizes = slices.Clone(f.blockSizes)

@@ -1,0 +1,108 @@
+package experiment
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"smt/config"
+	"smt/dataset"
+	"smt/demo"
+	"smt/evaluate"
+	"smt/recipe"
+)
+
+// A Task is a measure beside the loss: a task of package evaluate, or "demo" for exact match on the demo's held-out rows.
+type Task struct {
+	Name     string `json:"name"`
+	File     string `json:"file"`
+	Protocol string `json:"protocol,omitempty"` // "": what suits the task
+	Limit    int    `json:"limit,omitempty"`    // rows; 0: all
+	// AllowCode lets the task run the programs that a model writes.
+	AllowCode bool `json:"allow_code_execution,omitempty"`
+}
+
+// DemoTask is the name of the demo's own measure.
+const DemoTask = "demo"
+
+// unit is the unit of the task's score.
+func (t Task) unit() string {
+	if which, err := evaluate.FindTask(t.Name); err == nil && which.Translates() {
+		return "chrF"
+	}
+	return "%"
+}
+
+// records is the name of the file of the task's records: tasks that differ have different ones.
+func (t Task) records() string {
+	sum := sha256.Sum256(fmt.Append(nil, t.File, "\n", t.Protocol, "\n", t.Limit))
+	return "task-" + t.Name + "-" + hex.EncodeToString(sum[:4]) + ".jsonl"
+}
+
+// open finds the task, its protocol and its rows.
+func (t Task) open() (which evaluate.Task, protocol string, rows []dataset.Row, err error) {
+	if which, err = evaluate.FindTask(t.Name); err != nil {
+		return which, "", nil, err
+	}
+	if which.RunsCode() && !t.AllowCode {
+		return which, "", nil, evaluate.ErrCodeExecution
+	}
+	protocol = t.Protocol
+	if protocol == "" {
+		protocol = evaluate.DefaultProtocol(which)
+	}
+	if err = evaluate.CheckProtocol(protocol, which); err != nil {
+		return which, "", nil, err
+	}
+	if rows, err = dataset.Load([]string{t.File}, dataset.ReadOptions{Evaluation: true}); err != nil {
+		return which, "", nil, err
+	}
+	if len(rows) == 0 {
+		return which, "", nil, errors.New("experiment: " + t.File + ": no rows")
+	}
+	if t.Limit > 0 && len(rows) > t.Limit {
+		rows = rows[:t.Limit]
+	}
+	return which, protocol, rows, nil
+}
+
+// checkTasks finds out before anything is trained what would be in the way of measuring a task.
+func checkTasks(tasks []Task) error {
+	for _, t := range tasks {
+		if t.Name == DemoTask {
+			continue
+		}
+		if _, _, _, err := t.open(); err != nil {
+			return fmt.Errorf("task %s=%s: %w", t.Name, t.File, err)
+		}
+	}
+	return nil
+}
+
+// measureTask measures a trained model on a task.
+func measureTask(ctx context.Context, e evaluate.Evaluator, m *recipe.Trained, c config.Recipe, task Task) (evaluate.Result, error) {
+	if task.Name == DemoTask {
+		r, err := demo.ExactMatch(m.Decoder, m.Tokenizer, task.File)
+		if err != nil {
+			return evaluate.Result{}, err
+		}
+		return evaluate.Result{Task: DemoTask, Protocol: "exact match", Correct: r.Correct, Total: r.Total, Accuracy: r.Accuracy(),
+			StandardError: accuracyError(r.Accuracy(), r.Total)}, nil
+	}
+	which, protocol, rows, err := task.open()
+	if err != nil {
+		return evaluate.Result{}, err
+	}
+	if e.Template, err = recipe.NewTemplate(c, rows[0].Format, m.Tokenizer); err != nil {
+		return evaluate.Result{}, err
+	}
+	if which.RunsCode() {
+		if e.Sandbox, err = evaluate.NewSandbox(ctx); err != nil {
+			return evaluate.Result{}, err
+		}
+	}
+	r, _, err := e.Evaluate(ctx, which, protocol, rows)
+	return r, err
+}
