@@ -31,6 +31,8 @@ ALL = ("--target_modules all --selection spread --block_score mean_abs_step --bl
 ALL32 = ALL + " --block_size 32"
 # Products of frozen weights in 8-bit integers, twice as fast: the loss of such a run differs by 0.0000 ± 0.0002 (docs/results.md).
 INT8 = "--precision int8"
+TRANSLATION = ("--dataset {data}/domains/multi30k_en_de_train.json --max_rows 2000 --task_limit 200 "
+               "--tasks multi30k={data}/domains/multi30k_en_de_test.json")
 ACCURACY = "--task_limit 200 --tasks boolq={data}/commonsense/test/boolq.json --tasks piqa={data}/commonsense/test/piqa.json"
 TASKS = "--max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
     "math/train/math_9k.json", "commonsense/train/commonsense_15k.json", "domains/mbpp_train.json",
@@ -44,6 +46,7 @@ EXPERIMENTS = {
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} {FINE} --methods smt,random,diagonal --seeds 1,2",
+    "compare-translation": f"compare {TRANSLATION} {ALL} {INT8} {FINE} --methods smt,full,lora,random --seeds 1,2",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
