@@ -115,12 +115,15 @@ func exact(dev device.Device, t Tensor) safetensors.Output {
 
 var errWide = errors.New("checkpoint: a value needs float64")
 
-// chunkElements is how many values are read from the device at a time.
+// chunkElements is how many values are copied from or to the device at a time.
 const chunkElements = 1 << 18
+
+// chunkRows is how many rows of t that is.
+func chunkRows(t device.Tensor) int { return max(chunkElements/max(t.Cols, 1), 1) }
 
 // eachRows calls f with the values of t, some rows at a time.
 func eachRows(dev device.Device, t device.Tensor, f func(values []float64) error) error {
-	step := max(chunkElements/max(t.Cols, 1), 1)
+	step := chunkRows(t)
 	values := make([]float64, min(step, t.Rows)*t.Cols)
 	for r := 0; r < t.Rows; r += step {
 		part := t.Slice(r, min(r+step, t.Rows))
@@ -212,16 +215,20 @@ func ReadTensors(path string, dev device.Device, tensors []Tensor) error {
 	if n := len(file.Tensors()); n != len(tensors) {
 		return fmt.Errorf("checkpoint: %s: %d tensors, this run's state has %d: was it made with the same recipe?", file.Path(), n, len(tensors))
 	}
+	var values []float64 // one buffer for all: garbage would count in the memory of the run that goes on
 	for _, t := range tensors {
 		stored, ok := file.Tensor(t.Name)
 		if !ok || len(stored.Shape) != 2 || stored.Shape[0] != t.Rows || stored.Shape[1] != t.Cols {
 			return fmt.Errorf("checkpoint: %s: tensor %q: got %v, expected [%d, %d]: was it made with the same recipe?", file.Path(), t.Name, stored.Shape, t.Rows, t.Cols)
 		}
-		values, err := stored.Float64s()
-		if err != nil {
-			return fmt.Errorf("checkpoint: %w", err)
+		step := chunkRows(t.Tensor)
+		for r := 0; r < t.Rows; r += step {
+			part := t.Slice(r, min(r+step, t.Rows))
+			if values, err = stored.AppendFloat64s(values[:0], r*t.Cols, r*t.Cols+part.Len()); err != nil {
+				return fmt.Errorf("checkpoint: %w", err)
+			}
+			dev.Write(part, values)
 		}
-		dev.Write(t.Tensor, values)
 	}
 	return nil
 }

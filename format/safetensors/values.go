@@ -4,19 +4,28 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Float64s are the elements of t as float64, row-major. Every dtype is widened exactly, except that I64 is rounded beyond
 // 2^53. It is a copy of eight bytes an element, meant for small tensors and tests.
 func (t Tensor) Float64s() ([]float64, error) {
+	return t.AppendFloat64s(nil, 0, t.Len())
+}
+
+// AppendFloat64s appends elements first to last-1 to dst, widened as Float64s does.
+func (t Tensor) AppendFloat64s(dst []float64, first, last int) ([]float64, error) {
 	if err := t.check(); err != nil {
 		return nil, err
 	}
-	values := make([]float64, len(t.Data)/t.DType.Size())
-	for i := range values {
-		values[i] = t.at(i)
+	if first < 0 || last < first || last > t.Len() {
+		return nil, fmt.Errorf("safetensors: tensor %q: elements %d to %d of %d", t.Name, first, last, t.Len())
 	}
-	return values, nil
+	dst = slices.Grow(dst, last-first)
+	for i := first; i < last; i++ {
+		dst = append(dst, t.at(i))
+	}
+	return dst, nil
 }
 
 // at is element i.
