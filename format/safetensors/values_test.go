@@ -28,6 +28,15 @@ func TestValues(t *testing.T) {
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %v, %v, expected %v", c.dtype, got, err, c.want)
 		}
+		last := len(c.want) - 1
+		if got, err := tensor.AppendFloat64s([]float64{7}, last, last+1); err != nil || !slices.Equal(got, []float64{7, c.want[last]}) {
+			t.Errorf("%s: appending the last element gave %v, %v", c.dtype, got, err)
+		}
+		for _, r := range [][2]int{{-1, 0}, {0, last + 2}, {1, 0}} {
+			if got, err := tensor.AppendFloat64s(nil, r[0], r[1]); err == nil {
+				t.Errorf("%s: elements %v: got %v", c.dtype, r, got)
+			}
+		}
 		floats, err := tensor.Float32s()
 		if isFloat := c.dtype == F32 || c.dtype == F16 || c.dtype == BF16; isFloat != (err == nil) {
 			t.Errorf("%s: Float32s: %v", c.dtype, err)
