@@ -28,52 +28,15 @@ type Tuned struct {
 	extended, refined int // rates added to the grid: beyond its edge, and between two of it
 }
 
-// Tune chooses each contender's learning rate and runs it with every seed. The grid is run with the first seed and measured on the
-// validation rows alone: test rows and tasks, which may take longer than the training, are for the chosen rates. A grid whose
-// best rate lies at its edge grows beyond it, up to Extend times, since a baseline that would do better with a rate that was
-// not tried is no baseline. For the same reason Refine rates are tried between the best one and the better of its neighbours: on a
-// coarse grid, who wins may be who has the luck that a rate of the grid is the best one. The rates of all contenders get the same
-// number of tries.
+// Tune chooses each contender's learning rate and runs it with every seed.
 func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error) {
 	tuned := make([]Tuned, len(contenders))
 	for i, c := range contenders {
 		c.Rates = slices.Clone(c.Rates)
 		tuned[i].Contender = c
 	}
-	phase := "learning rates"
-	for round, grown := 1, true; grown; round++ {
-		var cells []Cell
-		for i := range tuned {
-			for _, rate := range tuned[i].Rates {
-				c := l.tuneCell(tuned[i].Contender, rate, l.Seeds[0])
-				c.Measures.Test, c.Measures.Tasks = "", nil
-				cells = append(cells, c)
-			}
-		}
-		results, err := l.Run(ctx, phase, cells)
-		if err != nil {
-			return nil, err
-		}
-		phase = fmt.Sprintf("more learning rates (%d)", round)
-		grown = false
-		for i := range tuned {
-			t := &tuned[i]
-			t.Grid, results = results[:len(t.Rates):len(t.Rates)], results[len(t.Rates):]
-			t.Best = Best(t.Grid)
-			switch {
-			case l.DryRun && slices.ContainsFunc(t.Grid, Result.Planned):
-				t.Best = &t.Grid[len(t.Grid)/2]
-				continue
-			case !l.DryRun:
-				if err := l.keepBest(t); err != nil {
-					return nil, err
-				}
-			}
-			if next, ok := l.nextRate(t); ok {
-				t.Rates = slices.Sorted(slices.Values(append(t.Rates, next)))
-				grown = true
-			}
-		}
+	if err := l.chooseRates(ctx, tuned); err != nil {
+		return nil, err
 	}
 	var cells []Cell
 	for i := range tuned {
@@ -103,8 +66,51 @@ func (l *Lab) Tune(ctx context.Context, contenders []Contender) ([]Tuned, error)
 	return tuned, nil
 }
 
-// keepBest drops the models of the grid's runs but for the best one's.
+// chooseRates runs the grids and finds the best rate of each. A grid is run with the first seed and measured on the validation rows
+// alone: test rows and tasks, which may take longer than the training, are for the chosen rates. A grid whose best rate lies at its
+// edge grows beyond it, up to Extend times, since a baseline that would do better with a rate that was not tried is no baseline. For
+// the same reason Refine rates are tried between the best one and the better of its neighbours: on a coarse grid, who wins may be
+// who has the luck that a rate of the grid is the best one. All contenders get the same number of tries.
+func (l *Lab) chooseRates(ctx context.Context, tuned []Tuned) error {
+	phase := "learning rates"
+	for round, grown := 1, true; grown; round++ {
+		var cells []Cell
+		for i := range tuned {
+			for _, rate := range tuned[i].Rates {
+				c := l.tuneCell(tuned[i].Contender, rate, l.Seeds[0])
+				c.Measures.Test, c.Measures.Tasks = "", nil
+				cells = append(cells, c)
+			}
+		}
+		results, err := l.Run(ctx, phase, cells)
+		if err != nil {
+			return err
+		}
+		phase, grown = fmt.Sprintf("more learning rates (%d)", round), false
+		for i := range tuned {
+			t := &tuned[i]
+			t.Grid, results = results[:len(t.Rates):len(t.Rates)], results[len(t.Rates):]
+			t.Best = Best(t.Grid)
+			if l.DryRun && slices.ContainsFunc(t.Grid, Result.Planned) {
+				t.Best = &t.Grid[len(t.Grid)/2]
+				continue
+			}
+			if err := l.keepBest(t); err != nil {
+				return err
+			}
+			if next, ok := l.nextRate(t); ok {
+				t.Rates, grown = slices.Sorted(slices.Values(append(t.Rates, next))), true
+			}
+		}
+	}
+	return nil
+}
+
+// keepBest drops the models of the grid's runs but for the best one's; a dry run drops none.
 func (l *Lab) keepBest(t *Tuned) error {
+	if l.DryRun {
+		return nil
+	}
 	for i := range t.Grid {
 		if r := &t.Grid[i]; r.Usable() && r != t.Best {
 			if err := l.dropModel(r); err != nil {
