@@ -10,7 +10,10 @@
 // again to an equal one.
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // Learning rates where the recipe names none: the middle of what the field uses. All are starting points for a sweep.
 const (
@@ -19,15 +22,22 @@ const (
 )
 
 // SMTLearningRate is SMT's where the recipe names none, in a model of the given hidden_size: 2/width, and a third of that with
-// selection global, whose blocks bear less. Few weights must do the work, so the rate is far above that of full fine-tuning: in
-// a model of width 576, 4.5e-3 and 1.5e-3 were the best of grids of factors of 3 (docs/results.md). That the best rate of Adam
-// falls with the width is known from training whole models (arXiv 2203.03466); at 4096 the rule gives 5e-4.
-func SMTLearningRate(width int, selection string) float64 {
-	if selection == "global" {
+// selection global, whose blocks bear less; blocks that are chosen without gradients bear twice as much as spread ones that are chosen
+// by them, 4/width. Few weights must do the work, so the rate is far above that of full fine-tuning: in a model of width 576, 4.5e-3,
+// 1.5e-3 and 7.8e-3 were the best of their grids (docs/results.md). That the best rate of Adam falls with the width is known from
+// training whole models (arXiv 2203.03466); at 4096 the rule gives 5e-4.
+func SMTLearningRate(width int, selection, blockScore string) float64 {
+	switch {
+	case slices.Contains(dataFreeScores, blockScore):
+		return 4 / float64(width)
+	case selection == "global":
 		return 2 / float64(3*width)
 	}
 	return 2 / float64(width)
 }
+
+// dataFreeScores are the values of block_score that read no data.
+var dataFreeScores = []string{"random", "diagonal", "magnitude"}
 
 // The second moment's decay where the recipe names none: SMT's authors train their blocks with 0.95, the rest of the
 // field uses Adam's own 0.999.
@@ -97,7 +107,7 @@ type Recipe struct {
 	GradientAccumulationSteps int `key:"gradient_accumulation_steps" default:"1" range:"[1,1048576]" help:"passes per optimizer step"`
 	// LearningRate is the peak of the schedule; after SMT's warm-up, that of the blocks. 0 is SMT's own (see SMTLearningRate),
 	// which follows from the model.
-	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: 2/hidden_size for smt, a third of it with selection global; 2e-5 for full, 2e-4 for lora and dora"`
+	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: 2/hidden_size for smt, a third of it with selection global, twice it with blocks chosen without data; 2e-5 for full, 2e-4 for lora and dora"`
 	// LRSchedulerType is the schedule's shape: wsd is warm-up, stable, decay.
 	LRSchedulerType string `key:"lr_scheduler_type" default:"linear" choices:"constant|linear|cosine|wsd" help:"shape of the learning rate over time"`
 	// WarmupSteps are the steps over which the learning rate rises from 0. It wins over WarmupRatio.

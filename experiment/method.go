@@ -172,7 +172,15 @@ func (l *Lab) rates(method string) []float64 {
 			return slices.Sorted(slices.Values(rates))
 		}
 	}
-	middle := map[string]float64{config.SMT: roundRate(config.SMTLearningRate(l.Config.HiddenSize, l.Recipe.Selection)), config.Full: config.FullLearningRate, config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate}[kind]
+	score := l.Recipe.BlockScore
+	if kind == config.SMT && method != config.SMT {
+		score = method
+	}
+	middle := map[string]float64{
+		config.SMT:  roundRate(config.SMTLearningRate(l.Config.HiddenSize, l.Recipe.Selection, score)),
+		config.Full: config.FullLearningRate,
+		config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate,
+	}[kind]
 	if kind == config.SMT && l.Recipe.LearningRate > 0 && l.Recipe.IsSet("learning_rate") {
 		middle = l.Recipe.LearningRate
 	}

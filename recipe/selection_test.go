@@ -152,8 +152,8 @@ func TestTooFewCandidates(t *testing.T) {
 	}
 }
 
-// TestRateFollowsFromTheModel leaves the learning rate to the program: 2/hidden_size, and a third of that for blocks ranked together.
-// It is in the run's recipe, so that a resumed run has the same.
+// TestRateFollowsFromTheModel leaves the learning rate to the program: 2/hidden_size, a third of that for blocks ranked together, and
+// twice that for blocks that are chosen without data. It is in the run's recipe, so that a resumed run has the same.
 func TestRateFollowsFromTheModel(t *testing.T) {
 	modelDir, data := workspace(t)
 	base, err := model.Open(modelDir)
@@ -161,19 +161,25 @@ func TestRateFollowsFromTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer base.Close()
-	for selection, share := range map[string]float64{"spread": 1, "per_matrix": 1, "global": 1. / 3} {
+	for keys, share := range map[string]float64{"selection=spread": 1, "selection=per_matrix": 1, "selection=global": 1. / 3,
+		"block_score=magnitude": 2, "selection=global block_score=random": 2} {
 		out := t.TempDir()
-		_, rec := train(t, recipeOf(t, modelDir, data, out, "learning_rate=auto", "max_steps=1", "warmup_full_steps=1", "selection="+selection))
+		_, rec := train(t, recipeOf(t, modelDir, data, out, append(strings.Fields(keys), "learning_rate=auto", "max_steps=1", "warmup_full_steps=1")...))
 		saved, _, err := config.Load(filepath.Join(out, "recipe.yaml"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := 2 * share / float64(base.Config.HiddenSize)
 		if math.Abs(saved.LearningRate/want-1) > 1e-12 {
-			t.Errorf("%s: learning rate %g, expected %g", selection, saved.LearningRate, want)
+			t.Errorf("%s: learning rate %g, expected %g", keys, saved.LearningRate, want)
 		}
 		if told := strings.Join(rec.notes, "\n"); !strings.Contains(told, "learning_rate") {
-			t.Errorf("%s: notes %q", selection, told)
+			t.Errorf("%s: notes %q", keys, told)
+		}
+	}
+	for _, score := range sparse.Scores {
+		if twice := config.SMTLearningRate(1, "spread", string(score)) == 4; twice != score.DataFree() {
+			t.Errorf("%s: the rate of blocks chosen without data: %v", score, twice)
 		}
 	}
 }

@@ -119,7 +119,7 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 		return nil, err
 	}
 	if r.FinetuningType == config.SMT && r.LearningRate == 0 {
-		r.LearningRate = config.SMTLearningRate(c.HiddenSize, r.Selection)
+		r.LearningRate = config.SMTLearningRate(c.HiddenSize, r.Selection, r.BlockScore)
 		reporter.Note("learning_rate %.2g: for hidden_size %d and selection %s", r.LearningRate, c.HiddenSize, r.Selection)
 		s.recipe = r
 	}
