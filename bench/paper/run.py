@@ -48,7 +48,7 @@ EXPERIMENTS = {
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} {FINE} --methods smt,random,diagonal --seeds 1,2",
-    "compare-translation": f"compare {TRANSLATION} {ALL} {INT8} {HALVES} --methods smt,full,lora,random,magnitude --seeds 1,2",
+    "compare-translation": f"compare {TRANSLATION} {ALL} {INT8} {HALVES} --methods smt,lora,magnitude --seeds 1,2",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
