@@ -118,21 +118,25 @@ var errWide = errors.New("checkpoint: a value needs float64")
 // chunkElements is how many values are copied from or to the device at a time.
 const chunkElements = 1 << 18
 
-// chunkRows is how many rows of t that is.
-func chunkRows(t device.Tensor) int { return max(chunkElements/max(t.Cols, 1), 1) }
-
-// eachRows calls f with the values of t, some rows at a time.
-func eachRows(dev device.Device, t device.Tensor, f func(values []float64) error) error {
-	step := chunkRows(t)
-	values := make([]float64, min(step, t.Rows)*t.Cols)
+// eachPart calls f with parts of t of some rows each, and the index of a part's first element.
+func eachPart(t device.Tensor, f func(part device.Tensor, first int) error) error {
+	step := max(chunkElements/max(t.Cols, 1), 1)
 	for r := 0; r < t.Rows; r += step {
-		part := t.Slice(r, min(r+step, t.Rows))
-		dev.Read(part, values[:part.Len()])
-		if err := f(values[:part.Len()]); err != nil {
+		if err := f(t.Slice(r, min(r+step, t.Rows)), r*t.Cols); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// eachRows calls f with the values of t, some rows at a time.
+func eachRows(dev device.Device, t device.Tensor, f func(values []float64) error) error {
+	var values []float64
+	return eachPart(t, func(part device.Tensor, _ int) error {
+		values = slices.Grow(values[:0], part.Len())[:part.Len()]
+		dev.Read(part, values)
+		return f(values)
+	})
 }
 
 // List returns the steps of the checkpoints under parent, ascending.
@@ -221,13 +225,14 @@ func ReadTensors(path string, dev device.Device, tensors []Tensor) error {
 		if !ok || len(stored.Shape) != 2 || stored.Shape[0] != t.Rows || stored.Shape[1] != t.Cols {
 			return fmt.Errorf("checkpoint: %s: tensor %q: got %v, expected [%d, %d]: was it made with the same recipe?", file.Path(), t.Name, stored.Shape, t.Rows, t.Cols)
 		}
-		step := chunkRows(t.Tensor)
-		for r := 0; r < t.Rows; r += step {
-			part := t.Slice(r, min(r+step, t.Rows))
-			if values, err = stored.AppendFloat64s(values[:0], r*t.Cols, r*t.Cols+part.Len()); err != nil {
-				return fmt.Errorf("checkpoint: %w", err)
+		err := eachPart(t.Tensor, func(part device.Tensor, first int) (err error) {
+			if values, err = stored.AppendFloat64s(values[:0], first, first+part.Len()); err == nil {
+				dev.Write(part, values)
 			}
-			dev.Write(part, values)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
 		}
 	}
 	return nil

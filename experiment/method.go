@@ -47,6 +47,14 @@ func kindOf(method string) string {
 	return config.SMT
 }
 
+// blockScore is the score that a method ranks blocks by: its name, or the recipe's.
+func (l *Lab) blockScore(method string) string {
+	if kindOf(method) == config.SMT && method != config.SMT {
+		return method
+	}
+	return l.Recipe.BlockScore
+}
+
 // smtBudget is how many parameters SMT trains with a recipe: blocks · b², attention and MLP together.
 func smtBudget(c *model.Config, r config.Recipe) (int, error) {
 	targets := sparse.MatricesOf(c, r.TargetModules)
@@ -115,9 +123,7 @@ func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
 	}
 	switch r.FinetuningType {
 	case config.SMT:
-		if method != config.SMT {
-			r.BlockScore = method
-		}
+		r.BlockScore = l.blockScore(method)
 	case config.Full:
 		r.Precision = "float32" // there are no frozen weights
 	default:
@@ -172,12 +178,8 @@ func (l *Lab) rates(method string) []float64 {
 			return slices.Sorted(slices.Values(rates))
 		}
 	}
-	score := l.Recipe.BlockScore
-	if kind == config.SMT && method != config.SMT {
-		score = method
-	}
 	middle := map[string]float64{
-		config.SMT:  roundRate(config.SMTLearningRate(l.Config.HiddenSize, l.Recipe.Selection, score)),
+		config.SMT:  roundRate(config.SMTLearningRate(l.Config.HiddenSize, l.Recipe.Selection, l.blockScore(method))),
 		config.Full: config.FullLearningRate,
 		config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate,
 	}[kind]

@@ -97,21 +97,21 @@ func WriteCSV(w io.Writer, cells []Result) error {
 
 // columnsOf lists the columns for some cells.
 func columnsOf(cells []Result) []column {
-	number := func(of func(*Result) float64) func(*Result) string {
-		return func(r *Result) string {
-			if x := of(r); finite(x) && x != 0 {
-				return strconv.FormatFloat(x, 'g', -1, 64)
-			}
-			return ""
-		}
-	}
-	// A score may well be 0.
+	// A score may well be 0; of other numbers 0 says that there is none.
 	score := func(of func(*Result) float64) func(*Result) string {
 		return func(r *Result) string {
 			if x := of(r); finite(x) {
 				return strconv.FormatFloat(x, 'g', -1, 64)
 			}
 			return ""
+		}
+	}
+	number := func(of func(*Result) float64) func(*Result) string {
+		return func(r *Result) string {
+			if of(r) == 0 {
+				return ""
+			}
+			return score(of)(r)
 		}
 	}
 	text := func(of func(*Result) string) func(*Result) string { return of }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 
 	"smt/config"
@@ -41,26 +40,28 @@ func (t Task) records() string {
 	return "task-" + t.Name + "-" + hex.EncodeToString(sum[:4]) + ".jsonl"
 }
 
-// open finds the task, its protocol and its rows.
-func (t Task) open() (which evaluate.Task, protocol string, rows []dataset.Row, err error) {
+// Check finds the task and its protocol, and says what is in the way of measuring it beside its rows.
+func (t Task) Check() (which evaluate.Task, protocol string, err error) {
 	if which, err = evaluate.FindTask(t.Name); err != nil {
-		return which, "", nil, err
+		return which, "", err
 	}
 	if which.RunsCode() && !t.AllowCode {
-		return which, "", nil, evaluate.ErrCodeExecution
+		return which, "", evaluate.ErrCodeExecution
 	}
 	protocol = t.Protocol
 	if protocol == "" {
 		protocol = evaluate.DefaultProtocol(which)
 	}
-	if err = evaluate.CheckProtocol(protocol, which); err != nil {
+	return which, protocol, evaluate.CheckProtocol(protocol, which)
+}
+
+// open finds the task, its protocol and its rows.
+func (t Task) open() (which evaluate.Task, protocol string, rows []dataset.Row, err error) {
+	if which, protocol, err = t.Check(); err != nil {
 		return which, "", nil, err
 	}
 	if rows, err = dataset.Load([]string{t.File}, dataset.ReadOptions{Evaluation: true}); err != nil {
 		return which, "", nil, err
-	}
-	if len(rows) == 0 {
-		return which, "", nil, errors.New("experiment: " + t.File + ": no rows")
 	}
 	if t.Limit > 0 && len(rows) > t.Limit {
 		rows = rows[:t.Limit]

@@ -161,7 +161,7 @@ func beyond(t *Tuned) (float64, bool) {
 // between is the rate halfway, on a logarithmic scale, between the best one and that of its neighbours in the grid whose
 // validation loss is lower.
 func between(t *Tuned) (float64, bool) {
-	if t.Best == nil || len(t.Rates) < 3 {
+	if t.Best == nil {
 		return 0, false
 	}
 	at := slices.Index(t.Rates, t.Best.Recipe.LearningRate)

@@ -199,19 +199,14 @@ func (f *experimentFlags) fill(o *experiment.Options) error {
 	}
 	for _, text := range f.tasks {
 		name, file, ok := strings.Cut(text, "=")
-		task, err := evaluate.FindTask(name)
-		if err != nil || !ok {
+		if _, err := evaluate.FindTask(name); err != nil || !ok {
 			return fmt.Errorf("cli: --tasks: got %q, expected TASK=FILE with one of %s", text, strings.Join(evaluate.TaskNames(), ", "))
 		}
-		if task.RunsCode() && !f.allowCode {
-			return evaluate.ErrCodeExecution
+		task := experiment.Task{Name: name, File: file, Protocol: f.protocol, Limit: f.taskLimit, AllowCode: f.allowCode}
+		if _, _, err := task.Check(); err != nil {
+			return fmt.Errorf("cli: --tasks %s: %w", text, err)
 		}
-		if f.protocol != "" {
-			if err := evaluate.CheckProtocol(f.protocol, task); err != nil {
-				return fmt.Errorf("cli: --protocol: %w", err)
-			}
-		}
-		o.Tasks = append(o.Tasks, experiment.Task{Name: name, File: file, Protocol: f.protocol, Limit: f.taskLimit, AllowCode: f.allowCode})
+		o.Tasks = append(o.Tasks, task)
 	}
 	if len(f.blockSizes) > 0 {
 		o.BlockSizes = slices.Clone(f.blockSizes)
