@@ -35,6 +35,9 @@ HALVES = "--learning_rates 2.2e-3,4.5e-3,9e-3"
 INT8 = "--precision int8"
 TRANSLATION = ("--dataset {data}/domains/multi30k_en_de_train.json --max_rows 2000 --task_limit 200 "
                "--tasks multi30k={data}/domains/multi30k_en_de_test.json")
+# The other domains, as tasks to hold the default rule against: few rows, many passes over them.
+LEGAL, MEDICAL, CODE = (f"--dataset {{data}}/domains/{file}" for file in ("legalbench_fewshot.json", "pubmedqa_train.json", "mbpp_train.json"))
+RULES = f"{ALL} {INT8} {HALVES} --methods smt,lora,magnitude --seeds 1,2"
 ACCURACY = "--task_limit 200 --tasks boolq={data}/commonsense/test/boolq.json --tasks piqa={data}/commonsense/test/piqa.json"
 TASKS = "--max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
     "math/train/math_9k.json", "commonsense/train/commonsense_15k.json", "domains/mbpp_train.json",
@@ -48,7 +51,10 @@ EXPERIMENTS = {
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} {FINE} --methods smt,random,diagonal --seeds 1,2",
-    "compare-translation": f"compare {TRANSLATION} {ALL} {INT8} {HALVES} --methods smt,lora,magnitude --seeds 1,2",
+    "compare-translation": f"compare {TRANSLATION} {RULES}",
+    "compare-legal": f"compare {LEGAL} {RULES}",
+    "compare-medical": f"compare {MEDICAL} {RULES}",
+    "compare-code": f"compare {CODE} {RULES}",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
