@@ -37,7 +37,7 @@ TRANSLATION = ("--dataset {data}/domains/multi30k_en_de_train.json --max_rows 20
                "--tasks multi30k={data}/domains/multi30k_en_de_test.json")
 # The other domains, as tasks to hold the default rule against: few rows, many passes over them.
 LEGAL, MEDICAL, CODE = (f"--dataset {{data}}/domains/{file}" for file in ("legalbench_fewshot.json", "pubmedqa_train.json", "mbpp_train.json"))
-RULES = f"{ALL} {INT8} {HALVES} --methods smt,lora,magnitude --seeds 1,2"
+RULES = f"{ALL} {INT8} {HALVES} --methods smt,lora,magnitude,random --seeds 1,2"
 ACCURACY = "--task_limit 200 --tasks boolq={data}/commonsense/test/boolq.json --tasks piqa={data}/commonsense/test/piqa.json"
 TASKS = "--max_rows 2000 " + " ".join("--dataset {data}/" + file for file in (
     "math/train/math_9k.json", "commonsense/train/commonsense_15k.json", "domains/mbpp_train.json",
