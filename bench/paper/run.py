@@ -51,7 +51,7 @@ EXPERIMENTS = {
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} {FINE} --methods smt,random,diagonal --seeds 1,2",
-    "compare-translation": f"compare {TRANSLATION} {RULES}",
+    "compare-translation": f"compare {TRANSLATION} {RULES} --methods full",  # beside those of RULES
     "compare-legal": f"compare {LEGAL} {RULES}",
     "compare-medical": f"compare {MEDICAL} {RULES}",
     "compare-code": f"compare {CODE} {RULES}",
