@@ -48,6 +48,9 @@ EXPERIMENTS = {
     # Full fine-tuning, which no choice of modules changes, is that of compare-math.
     "compare-math-all": f"compare {MATH} {ALL32} --methods smt,lora,dora,random,diagonal --seeds 1,2",
     "compare-math-all-16": f"compare {MATH} {ALL} {FINE} {METHODS}",
+    # Four times as many steps, at default rates and at that which compare-math-all-16 chose for LoRA.
+    "compare-math-long": (f"compare {MATH} {ALL} {INT8} --methods smt,lora,magnitude --seeds 1,2 --max_steps 400 "
+                          "--extend 0 --learning_rates smt=3.5e-3 --learning_rates magnitude=6.9e-3 --learning_rates lora=4.5e-3"),
     "compare-commonsense": f"compare {COMMONSENSE} {PAPER} {ACCURACY} --methods smt,lora --seeds 1,2",
     "compare-commonsense-all": f"compare {COMMONSENSE} {ACCURACY} {ALL32} {METHODS}",
     "compare-commonsense-all-16": f"compare {COMMONSENSE} {ACCURACY} {ALL} {FINE} --methods smt,random,diagonal --seeds 1,2",
