@@ -28,6 +28,20 @@ func (r *Recipe) fillIn(notices *Notices) {
 	if !r.IsSet("trainable_ratio") && (r.NumBlocks > 0 || r.TargetRatio > 0) {
 		r.TrainableRatio = 0
 	}
+	if r.BlockScore == "" {
+		r.BlockScore = r.usualScore()
+	}
+}
+
+// usualScore is the block_score of a recipe that names none. Blocks that are spread learn more where the weights are large than where
+// the gradients are, at larger rates and without a warm-up; blocks that are ranked together learn less there (docs/results.md, "Which
+// rule is the default"). A recipe that says how to warm up wants gradients.
+func (r *Recipe) usualScore() string {
+	warmup := r.WarmupFullSteps > 0 || r.WarmupUpdate != "none"
+	if r.Selection == "spread" && !warmup {
+		return "magnitude"
+	}
+	return "mean_abs_step"
 }
 
 // noteUnused tells which keys were set but mean nothing beside the others. Those that say what they would say anyway are

@@ -277,6 +277,38 @@ func TestNoEffect(t *testing.T) {
 	}
 }
 
+// TestBlockScore checks the rule of recipes that name none: the largest weights where blocks are spread, unless a warm-up is asked for.
+func TestBlockScore(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "magnitude",
+		"num_blocks: 5":           "magnitude",
+		"block_score: auto":       "magnitude",
+		"warmup_full_steps: auto": "magnitude",
+		"finetuning_type: lora":   "magnitude",
+		"selection: global":       "mean_abs_step",
+		"selection: per_matrix":   "mean_abs_step",
+		"warmup_full_steps: 5":    "mean_abs_step",
+		"warmup_update: rollback": "mean_abs_step",
+		"selection: global\nblock_score: diagonal":  "diagonal",
+		"warmup_full_steps: 5\nblock_score: random": "random",
+	} {
+		r, _, err := Parse("recipe.yaml", []byte(text), nil)
+		if err != nil || r.BlockScore != want {
+			t.Errorf("%q: block_score %q (%v), expected %q", text, r.BlockScore, err, want)
+		}
+		if named := strings.Contains(text, "block_score") && want != "magnitude"; r.IsSet("block_score") != named {
+			t.Errorf("%q: block_score is set: %t, expected %t", text, r.IsSet("block_score"), named)
+		}
+		again, notices, err := Parse("recipe.yaml", r.Resolved(), nil)
+		if err != nil || !again.Equal(r) || len(notices) > 0 {
+			t.Errorf("%q: the resolved recipe loads as another one (%v, %v)", text, err, notices)
+		}
+	}
+	if _, _, err := Parse("recipe.yaml", []byte("block_score: largest"), nil); err == nil || !strings.Contains(err.Error(), "magnitude or auto") {
+		t.Errorf("an unknown block_score: %v", err)
+	}
+}
+
 // TestEssential compares recipes that differ in keys without effect, and in one that has.
 func TestEssential(t *testing.T) {
 	essential := func(text string) Recipe {

@@ -11,6 +11,7 @@
 package config
 
 import (
+	"math"
 	"reflect"
 	"slices"
 )
@@ -21,20 +22,33 @@ const (
 	LowRankLearningRate = 2e-4
 )
 
-// SMTLearningRate is SMT's where the recipe names none, in a model of the given hidden_size: 2/width, and a third of that with
-// selection global, whose blocks bear less; blocks that are chosen without gradients bear twice as much as spread ones that are chosen
-// by them, 4/width. Few weights must do the work, so the rate is far above that of full fine-tuning: in a model of width 576, 4.5e-3,
-// 1.5e-3 and 7.8e-3 were the best of their grids (docs/results.md). That the best rate of Adam falls with the width is known from
-// training whole models (arXiv 2203.03466); at 4096 the rule gives 5e-4.
-func SMTLearningRate(width int, selection, blockScore string) float64 {
+// SMTLearningRate is SMT's where the recipe names none, in a model of the given hidden_size of which a share of all parameters is
+// trained. Few weights must do the work, so it is far above that of full fine-tuning, and the fewer they are, the larger:
+//
+//	blocks chosen without data     4/width · 0.0084/share
+//	spread, and per_matrix         2/width · √(0.0084/share)
+//	global                       2/3/width · √(0.0084/share)
+//
+// In a model of width 576 the best rates of grids were, at 0.05, 0.2, 0.84 and 4.9 %: 1.2e-1, 4.1e-2, 7.8e-3, 1.5e-3 without data, and
+// 1.35e-2, 1.35e-2, 4.5e-3, 1.5e-3 by gradients; ranked together 1.5e-3 at 0.84 % (docs/results.md, "Loss against the budget"). A step
+// of Adam is about as large in every element: the root keeps its norm, whatever the budget. That the best rate of Adam falls with
+// the width is known from training whole models (arXiv 2203.03466).
+func SMTLearningRate(width int, share float64, selection, blockScore string) float64 {
+	fewer := usualShare / max(share, leastShare)
+	rate := 2 / float64(width) * math.Sqrt(fewer)
 	switch {
 	case slices.Contains(dataFreeScores, blockScore):
-		return 4 / float64(width)
+		return 4 / float64(width) * fewer
 	case selection == "global":
-		return 2 / float64(3*width)
+		return rate / 3
 	}
-	return 2 / float64(width)
+	return rate
 }
+
+const (
+	usualShare = 0.0084 // the default of trainable_ratio
+	leastShare = 0.0005 // smaller ones have not been measured
+)
 
 // dataFreeScores are the values of block_score that read no data.
 var dataFreeScores = []string{"random", "diagonal", "magnitude"}
@@ -107,7 +121,7 @@ type Recipe struct {
 	GradientAccumulationSteps int `key:"gradient_accumulation_steps" default:"1" range:"[1,1048576]" help:"passes per optimizer step"`
 	// LearningRate is the peak of the schedule; after SMT's warm-up, that of the blocks. 0 is SMT's own (see SMTLearningRate),
 	// which follows from the model.
-	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: 2/hidden_size for smt, a third of it with selection global, twice it with blocks chosen without data; 2e-5 for full, 2e-4 for lora and dora"`
+	LearningRate float64 `key:"learning_rate" default:"auto" range:"[0,inf)" help:"peak learning rate; auto or 0: for smt 4/hidden_size, half of it for blocks ranked by gradients, a sixth with selection global, and more for smaller budgets (docs/method.md); 2e-5 for full, 2e-4 for lora and dora"`
 	// LRSchedulerType is the schedule's shape: wsd is warm-up, stable, decay.
 	LRSchedulerType string `key:"lr_scheduler_type" default:"linear" choices:"constant|linear|cosine|wsd" help:"shape of the learning rate over time"`
 	// WarmupSteps are the steps over which the learning rate rises from 0. It wins over WarmupRatio.
@@ -150,8 +164,8 @@ type Recipe struct {
 	// frequency counts the steps in which the block is among the first, activation multiplies the norms of input and output
 	// gradient, activation_channels ranks blocks of input columns by their mean |x|, and v_only is mean_abs_sum in v_proj
 	// alone. random (from the seed), diagonal and magnitude (mean |w|) need no warm-up and have none. docs/method.md has the
-	// formulas.
-	BlockScore string `key:"block_score" default:"mean_abs_step" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; random, diagonal and magnitude need no warm-up"`
+	// formulas. Where the recipe names none, it is magnitude or mean_abs_step (see [Recipe.usualScore]).
+	BlockScore string `key:"block_score" default:"auto" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; auto: magnitude with selection spread, mean_abs_step with others, and with warmup_full_steps or a warmup_update that trains; random, diagonal and magnitude have no warm-up"`
 	// BlockSize is the side of the square blocks, at least 16.
 	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: 1/32 of hidden_size, or less, that divides the matrices; 256 at most"`
 	// TrainableRatio is the budget as a fraction of all parameters of the model, the authors' meaning. It is 0 where

@@ -53,7 +53,7 @@ func blockSize(ctx context.Context, l *Lab) (*Outcome, error) {
 		if n := budget / (size * size); n*size*size < budget*9/10 {
 			l.note(Signature{Kind: BudgetMissed, Cell: name, Text: fmt.Sprintf("%d blocks of %d × %d are %d parameters of a budget of %d", n, size, size, n*size*size, budget)})
 		}
-		contenders = append(contenders, Contender{Name: name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT), Labels: []Label{{"block", fmt.Sprint(size)}}})
+		contenders = append(contenders, Contender{Name: name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT, r), Labels: []Label{{"block", fmt.Sprint(size)}}})
 	}
 	if len(contenders) == 0 {
 		return nil, fmt.Errorf("experiment: --block_sizes %v: none fits the model (sides up to %d) and the budget of %d parameters", l.BlockSizes, side, budget)

@@ -66,6 +66,9 @@ var largeShapes = []struct {
 }
 
 func breakEven(ctx context.Context, l *Lab) (*Outcome, error) {
+	if err := l.rankByGradients(); err != nil {
+		return nil, err
+	}
 	results, err := l.givenSteps(ctx)
 	if err != nil || l.DryRun {
 		return nil, err
@@ -113,7 +116,7 @@ func (l *Lab) givenSteps(ctx context.Context) ([]Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.MaxSteps, r.WarmupFullSteps, r.LearningRate = breakEvenSteps, breakEvenWarmup, l.rates(m)[0]
+		r.MaxSteps, r.WarmupFullSteps, r.LearningRate = breakEvenSteps, breakEvenWarmup, l.rates(m, r)[0]
 		cells = append(cells, l.Cell(m, m, WithSeed(r, l.Seeds[0])))
 	}
 	results, err := l.Run(ctx, "the given model", cells)

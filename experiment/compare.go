@@ -10,16 +10,15 @@ import (
 	"smt/report"
 )
 
-// Compare asks whether SMT earns its selection: beside full fine-tuning, LoRA and DoRA, and beside blocks that were chosen
-// without looking at gradients.
+// Compare asks whether SMT earns its keep: beside full fine-tuning, LoRA and DoRA, and beside blocks that other rules choose.
 var Compare = Study{
 	Name:     "compare",
-	Question: "At equal trainable parameters, how does SMT do beside full fine-tuning, LoRA, DoRA and blocks chosen without gradients?",
+	Question: "At equal trainable parameters, how does SMT do beside full fine-tuning, LoRA, DoRA and blocks chosen by other rules?",
 	Methods:  append([]string{config.SMT, config.Full, config.LoRA, config.DoRA}, Controls...),
 	Seeds:    3,
-	Summary:  "SMT beside full fine-tuning, LoRA, DoRA and blocks chosen without gradients, at equal trainable parameters",
+	Summary:  "SMT beside full fine-tuning, LoRA, DoRA and blocks chosen by other rules, at equal trainable parameters",
 	Method: []string{
-		"SMT, LoRA and DoRA train as many parameters as each other, as nearly as whole ranks allow, on the same modules; the block controls train as many blocks as SMT, chosen at random, along the diagonal, by the weights' magnitude, or in V only. Each method's learning rate is chosen by the validation rows from a grid that grows where its best is at the edge. The best rate is run with several seeds, and only these runs' losses on the test rows, which nothing was chosen by, are compared.",
+		"SMT, LoRA and DoRA train as many parameters as each other, as nearly as whole ranks allow, on the same modules; the block controls train as many blocks as SMT, chosen at random, along the diagonal, by the weights' magnitude, in V only, or by the mean |gradient| of the steps of a warm-up, but for the rule that is SMT's own in the recipe. Each method's learning rate is chosen by the validation rows from a grid that grows where its best is at the edge. The best rate is run with several seeds, and only these runs' losses on the test rows, which nothing was chosen by, are compared.",
 	},
 	Run: compare,
 }
@@ -30,12 +29,12 @@ func compare(ctx context.Context, l *Lab) (*Outcome, error) {
 		return nil, err
 	}
 	var contenders []Contender
-	for _, m := range l.usable(l.Methods) {
+	for _, m := range l.unlikeSMT(l.usable(l.Methods)) {
 		r, err := l.RecipeOf(m, 0)
 		if err != nil {
 			return nil, err
 		}
-		contenders = append(contenders, Contender{Name: m, Method: m, Recipe: r, Rates: l.rates(m)})
+		contenders = append(contenders, Contender{Name: m, Method: m, Recipe: r, Rates: l.rates(m, r)})
 	}
 	tuned, err := l.Tune(ctx, contenders)
 	if err != nil || l.DryRun {

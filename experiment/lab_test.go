@@ -50,6 +50,19 @@ func (s *silent) Cell(_, _ int, r Result, _ time.Duration) {
 	s.cells = append(s.cells, r.Name)
 }
 
+// defaultRule are options for the demo's model with the rule of recipes that name none.
+func defaultRule(t *testing.T, keys ...config.Override) Options {
+	t.Helper()
+	o := tiny(t, 4)
+	r, _, err := config.Parse("test", []byte("block_size: 32\ntrainable_ratio: 0.04\nmax_steps: 4\nval_size: 60\nmax_rows: 300\n"), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ModelNameOrPath, r.Dataset = o.Recipe.ModelNameOrPath, o.Recipe.Dataset
+	o.Recipe, o.DryRun = r, true
+	return o
+}
+
 // tiny are options for the demo's model with runs of a few steps.
 func tiny(t *testing.T, steps int) Options {
 	t.Helper()

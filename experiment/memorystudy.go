@@ -6,6 +6,7 @@ import (
 
 	"smt/config"
 	"smt/report"
+	"smt/sparse"
 )
 
 // PaperMemorySaving is the part of full fine-tuning's GPU memory that the paper says SMT saves.
@@ -16,7 +17,7 @@ var Memory = Study{
 	Name:     "memory",
 	Question: "How much memory does each method need, does smt plan know it beforehand, and how much does SMT save?",
 	Summary:  "measured peak memory beside smt plan, and the saving beside full fine-tuning",
-	Methods:  []string{config.SMT, config.LoRA, config.DoRA, config.Full},
+	Methods:  []string{config.SMT, string(sparse.MeanAbsStep), config.LoRA, config.DoRA, config.Full},
 	Method: []string{
 		"Each method runs a few steps in a process of its own. Measured is the peak of the process's resident memory; beyond the start is that less what it held before anything was loaded. The plan counts mapped weights as if all of them were resident, and the largest batch that the recipe allows. The paper's claim is about GPUs and 16-bit weights: what is saved depends on how much of the memory is activations, which all methods need.",
 	},
@@ -27,7 +28,7 @@ var Memory = Study{
 const memorySteps = 4
 
 func memoryUse(ctx context.Context, l *Lab) (*Outcome, error) {
-	methods := l.usable(l.Methods)
+	methods := l.unlikeSMT(l.usable(l.Methods))
 	var cells []Cell
 	for _, m := range methods {
 		r, err := l.RecipeOf(m, 0)
@@ -38,7 +39,7 @@ func memoryUse(ctx context.Context, l *Lab) (*Outcome, error) {
 		if r.WarmupFullSteps == 0 || r.WarmupFullSteps > memorySteps {
 			r.WarmupFullSteps = memorySteps
 		}
-		r.LearningRate = l.rates(m)[0]
+		r.LearningRate = l.rates(m, r)[0]
 		cells = append(cells, l.Cell(m, m, WithSeed(r, l.Seeds[0])))
 	}
 	results, err := l.Run(ctx, "memory", cells)

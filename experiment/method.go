@@ -9,6 +9,7 @@ import (
 	"smt/config"
 	"smt/lowrank"
 	"smt/model"
+	"smt/recipe"
 	"smt/sparse"
 )
 
@@ -18,8 +19,9 @@ const (
 	DoRAWide = "dora_qkvud"
 )
 
-// Controls are block scores that look at no gradient, or at nothing of the block: SMT must beat them.
-var Controls = []string{"random", "diagonal", "magnitude", "v_only"}
+// Controls are the block scores that a comparison puts beside the recipe's: three that read no data, one that looks at V alone, and
+// one that ranks by gradients.
+var Controls = []string{"random", "diagonal", "magnitude", "v_only", "mean_abs_step"}
 
 // CheckMethod says whether a method can be run: one of the four, or the name of a block score.
 func CheckMethod(name string) error {
@@ -57,34 +59,8 @@ func (l *Lab) blockScore(method string) string {
 
 // smtBudget is how many parameters SMT trains with a recipe: blocks · b², attention and MLP together.
 func smtBudget(c *model.Config, r config.Recipe) (int, error) {
-	targets := sparse.MatricesOf(c, r.TargetModules)
-	size, _ := sparse.ChooseBlockSize(r.BlockSize, targets, c.HiddenSize)
-	var attention, mlp []sparse.Matrix
-	for _, t := range targets {
-		if (r.MLPNumBlocks > 0 || r.MLPTrainableRatio > 0) && !model.InAttention(t.Module) {
-			mlp = append(mlp, t)
-		} else {
-			attention = append(attention, t)
-		}
-	}
-	total := 0
-	for _, g := range []struct {
-		of     []sparse.Matrix
-		budget sparse.Budget
-	}{
-		{attention, sparse.Budget{NumBlocks: r.NumBlocks, TrainableRatio: r.TrainableRatio, TargetRatio: r.TargetRatio}},
-		{mlp, sparse.Budget{NumBlocks: r.MLPNumBlocks, TrainableRatio: r.MLPTrainableRatio}},
-	} {
-		if len(g.of) == 0 {
-			continue
-		}
-		n, err := g.budget.Blocks(size, c.Params(), g.of)
-		if err != nil {
-			return 0, err
-		}
-		total += n * size * size
-	}
-	return total, nil
+	blocks, size, err := recipe.Blocks(c, r)
+	return blocks * size * size, err
 }
 
 // withBudget returns the recipe with a trainable share of all parameters, whatever budget it had.
@@ -169,24 +145,64 @@ func (l *Lab) paperRule(keys ...string) {
 	}
 }
 
-// rates is the grid of a method: what the options say for it, for SMT if it is a variant of that, or for all; else a third of,
-// just, and three times the method's usual rate.
-func (l *Lab) rates(method string) []float64 {
+// rankByGradients sees to a block score that has a warm-up, for studies of that: the recipe's, or the one of recipes that name none
+// but ask for a warm-up.
+func (l *Lab) rankByGradients() error {
+	if !sparse.Score(l.Recipe.BlockScore).DataFree() {
+		return nil
+	}
+	if l.Recipe.IsSet("block_score") {
+		return fmt.Errorf("block_score: got %s, which has no warm-up to study; expected one that reads gradients, such as %s", l.Recipe.BlockScore, sparse.MeanAbsStep)
+	}
+	l.Recipe.BlockScore = string(sparse.MeanAbsStep)
+	return nil
+}
+
+// rates is the grid of a method with a recipe: what the options say for it, for SMT if it is a variant of that, or for all; else a
+// third of, just, and three times the usual rate.
+func (l *Lab) rates(method string, r config.Recipe) []float64 {
 	kind := kindOf(method)
 	for _, name := range []string{method, kind, ""} {
 		if rates := l.Rates[name]; len(rates) > 0 {
 			return slices.Sorted(slices.Values(rates))
 		}
 	}
-	middle := map[string]float64{
-		config.SMT:  roundRate(config.SMTLearningRate(l.Config.HiddenSize, l.Recipe.Selection, l.blockScore(method))),
-		config.Full: config.FullLearningRate,
-		config.LoRA: config.LowRankLearningRate, config.DoRA: config.LowRankLearningRate,
-	}[kind]
+	middle := l.usualRate(r)
 	if kind == config.SMT && l.Recipe.LearningRate > 0 && l.Recipe.IsSet("learning_rate") {
 		middle = l.Recipe.LearningRate
 	}
 	return []float64{roundRate(middle / 3), middle, roundRate(middle * 3)}
+}
+
+// usualRate is the learning rate of recipes that name none. A budget that no block fits shows where the recipe is made or run.
+func (l *Lab) usualRate(r config.Recipe) float64 {
+	switch r.FinetuningType {
+	case config.Full:
+		return config.FullLearningRate
+	case config.SMT:
+		rate, err := recipe.LearningRate(l.Config, r)
+		if err != nil {
+			return 2 / float64(l.Config.HiddenSize)
+		}
+		return roundRate(rate)
+	}
+	return config.LowRankLearningRate
+}
+
+// unlikeSMT drops block scores that are the recipe's own, so that no run is made twice, with a note.
+func (l *Lab) unlikeSMT(methods []string) []string {
+	if !slices.Contains(methods, config.SMT) {
+		return methods
+	}
+	var others []string
+	for _, m := range methods {
+		if m == l.Recipe.BlockScore {
+			l.skip("%s: it is the block_score of smt", m)
+			continue
+		}
+		others = append(others, m)
+	}
+	return others
 }
 
 // usable drops the methods that this build does not know, with a note.

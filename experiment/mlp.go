@@ -18,7 +18,7 @@ var MLP = Study{
 	Summary:  "MLP frozen or tuned, o_proj in or out, and the shares of Q, K and V by layer",
 	Seeds:    1,
 	Method: []string{
-		"SMT with the same budget of parameters and different target modules, each with a learning rate of its own: Q, K and V; with O; with gate, up and down projections ranked together with attention; with half of the budget for each of them; and the MLP alone. All blocks are ranked together unless the recipe says otherwise: spread ones would lie where they are told to. Shares are of the selected elements; the paper reports 95.17 % in V. By chance means the module's share of all target elements.",
+		"SMT with the same budget of parameters and different target modules, each with a learning rate of its own: Q, K and V; with O; with gate, up and down projections ranked together with attention; with half of the budget for each of them; and the MLP alone. All blocks are ranked together, by mean_abs_sum, unless the recipe says otherwise: spread ones would lie where they are told to. Shares are of the selected elements; the paper reports 95.17 % in V. By chance means the module's share of all target elements.",
 	},
 	Run: mlp,
 }
@@ -37,7 +37,7 @@ var moduleVariants = []struct {
 }
 
 func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
-	l.paperRule("selection")
+	l.paperRule("selection", "block_score")
 	budget, err := smtBudget(l.Config, l.Recipe)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 			r.TrainableRatio, r.MLPTrainableRatio = share/2, share/2
 		}
 		r.BlockSize = size
-		contenders = append(contenders, Contender{Name: v.name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT), Labels: []Label{{"modules", v.name}}})
+		contenders = append(contenders, Contender{Name: v.name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT, r), Labels: []Label{{"modules", v.name}}})
 	}
 	base, tuned, err := l.tuneBesideBase(ctx, contenders)
 	if err != nil || l.DryRun {

@@ -24,7 +24,7 @@ var Plateau = Study{
 }
 
 func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
-	methods := l.usable(l.Methods)
+	methods := l.unlikeSMT(l.usable(l.Methods))
 	var contenders []Contender
 	for _, m := range methods {
 		for _, share := range l.Budgets {
@@ -33,7 +33,7 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 				return nil, err
 			}
 			percent := fmt.Sprintf("%.3g", 100*share)
-			contenders = append(contenders, Contender{Name: m + " " + percent + "%", Method: m, Recipe: r, Rates: l.rates(m),
+			contenders = append(contenders, Contender{Name: m + " " + percent + "%", Method: m, Recipe: r, Rates: l.rates(m, r),
 				Labels: []Label{{"budget_percent", percent}}})
 		}
 	}

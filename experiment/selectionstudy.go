@@ -20,12 +20,13 @@ var Selection = Study{
 	Seeds:    1,
 	Method: []string{
 		"Every block_score that the program knows selects as many blocks and is tuned in the same way, with a learning rate of its own. The overlap of two selections is |A ∩ B| / |A ∪ B|.",
-		"Then single blocks, spread evenly over the ranking by the recipe's block_score from the first to the last, are tuned alone, and the loss that each takes off the untuned model on the test rows is compared with every score's value for it by Spearman's rank correlation (n is the number of blocks; without any relation its standard error is 1/√(n−1)).",
+		"Then single blocks, spread evenly over the ranking by the recipe's block_score (the paper's, if it names none) from the first to the last, are tuned alone, and the loss that each takes off the untuned model on the test rows is compared with every score's value for it by Spearman's rank correlation (n is the number of blocks; without any relation its standard error is 1/√(n−1)).",
 	},
 	Run: selection,
 }
 
 func selection(ctx context.Context, l *Lab) (*Outcome, error) {
+	l.paperRule("block_score")
 	methods := l.Methods
 	if len(methods) == 0 {
 		for _, s := range sparse.Scores {
@@ -47,7 +48,7 @@ func selection(ctx context.Context, l *Lab) (*Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		contenders = append(contenders, Contender{Name: m, Method: m, Recipe: r, Rates: l.rates(m)})
+		contenders = append(contenders, Contender{Name: m, Method: m, Recipe: r, Rates: l.rates(m, r)})
 	}
 	if !slices.ContainsFunc(contenders, func(c Contender) bool { return c.Name == reference }) {
 		return nil, fmt.Errorf("experiment: --methods: expected the recipe's block_score %s among the scores that are compared", reference)

@@ -114,6 +114,50 @@ func writeSteps(t *testing.T, dir string) {
 	}
 }
 
+// TestRuleOfStudies plans studies for a recipe that names no block_score, whose blocks are those of the largest weights: a comparison
+// runs them once and puts gradients beside them, and studies of the warm-up rank by gradients.
+func TestRuleOfStudies(t *testing.T) {
+	scores := func(study Study, o Options) (all []string, skipped string) {
+		t.Helper()
+		l, _, err := Perform(context.Background(), study, o)
+		if err != nil {
+			t.Fatalf("%s: %v", study.Name, err)
+		}
+		for _, r := range l.Results {
+			if r.Recipe.FinetuningType == config.SMT && r.Method != Base && !slices.Contains(all, r.Recipe.BlockScore) {
+				all = append(all, r.Recipe.BlockScore)
+			}
+		}
+		return all, strings.Join(l.Skipped, "\n")
+	}
+	for _, c := range []struct {
+		study Study
+		want  []string
+	}{
+		{Compare, []string{"magnitude", "random", "diagonal", "v_only", "mean_abs_step"}},
+		{Warmup, []string{"mean_abs_step", "random"}},
+		{BreakEven, []string{"mean_abs_step"}},
+		{MLP, []string{"mean_abs_sum"}},
+		{Memory, []string{"magnitude", "mean_abs_step"}},
+	} {
+		o := defaultRule(t)
+		o.Methods = c.study.Methods
+		got, skipped := scores(c.study, o)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: block scores %v, expected %v", c.study.Name, got, c.want)
+		}
+		if c.study.Name == Compare.Name && !strings.Contains(skipped, "magnitude: it is the block_score of smt") {
+			t.Errorf("compare: left out %q, expected magnitude", skipped)
+		}
+	}
+	for _, study := range []Study{Warmup, BreakEven} {
+		_, _, err := Perform(context.Background(), study, defaultRule(t, config.Override{Key: "block_score", Value: "diagonal"}))
+		if err == nil || !strings.Contains(err.Error(), "got diagonal, which has no warm-up") {
+			t.Errorf("%s without a warm-up to study: %v", study.Name, err)
+		}
+	}
+}
+
 func TestBreakEvenSteps(t *testing.T) {
 	// 100 steps of 3 s, then a second saved with each: 300 steps.
 	near(t, "break-even", BreakEvenSteps(100, 3, 2, 3), 300)

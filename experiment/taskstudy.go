@@ -82,8 +82,9 @@ func (l *Lab) runTasks(ctx context.Context) ([]taskRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rates := l.rates(config.SMT); r.LearningRate == 0 || len(l.Rates[config.SMT]) > 0 && !l.Recipe.IsSet("learning_rate") {
-		r.LearningRate = rates[0]
+	if r.LearningRate == 0 {
+		rates := l.rates(config.SMT, r)
+		r.LearningRate = rates[len(rates)/2]
 	}
 	var all []taskRun
 	var cells []Cell

@@ -23,6 +23,9 @@ var Warmup = Study{
 }
 
 func warmupLengths(ctx context.Context, l *Lab) (*Outcome, error) {
+	if err := l.rankByGradients(); err != nil {
+		return nil, err
+	}
 	lengths := slices.Compact(slices.Sorted(slices.Values(l.WarmupGrid)))
 	if lengths[0] < 0 || lengths[len(lengths)-1] == 0 {
 		return nil, fmt.Errorf("experiment: --warmups %v: expected lengths from 0 on, and one above 0", lengths)
@@ -79,7 +82,7 @@ func (l *Lab) warmupRate(ctx context.Context, length int) (config.Recipe, Tuned,
 	r.WarmupFullSteps = max(1, length)
 	seeds := l.Seeds
 	l.Seeds = seeds[:1]
-	tuned, err := l.Tune(ctx, []Contender{{Name: "smt for its rate", Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT)}})
+	tuned, err := l.Tune(ctx, []Contender{{Name: "smt for its rate", Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT, r)}})
 	l.Seeds = seeds
 	if err != nil {
 		return smt, Tuned{}, err

@@ -221,22 +221,11 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 		m.Width = 8
 	}
 	if method == config.SMT {
-		targets := sparse.MatricesOf(base.Config, r.TargetModules)
-		m.Block, _ = sparse.ChooseBlockSize(r.BlockSize, targets, base.Config.HiddenSize)
-		m.Apart = mlpApart(r)
-		groups, err := blockGroups(r, m.Block, base.Config.Params(), targets)
-		if err != nil {
+		var err error
+		if m.Blocks, m.Block, err = Blocks(base.Config, r); err != nil {
 			return nil, err
 		}
-		some := candidates(r, targets)
-		for _, g := range groups {
-			available := 0
-			for _, i := range g.Matrices {
-				rows, cols := some[i].Grid(m.Block)
-				available += rows * cols
-			}
-			m.Blocks += min(g.Blocks, available)
-		}
+		m.Apart = mlpApart(r)
 	}
 	return NewPlan(base, m)
 }

@@ -57,6 +57,36 @@ func blockGroups(r config.Recipe, size, params int, targets []sparse.Matrix) ([]
 	return some, nil
 }
 
+// Blocks is the number of blocks that a recipe selects in a model, and their side: what its budgets allow or, if that is less, as many
+// as its rule chooses among.
+func Blocks(c *model.Config, r config.Recipe) (blocks, size int, err error) {
+	targets := sparse.MatricesOf(c, r.TargetModules)
+	size, _ = sparse.ChooseBlockSize(r.BlockSize, targets, c.HiddenSize)
+	groups, err := blockGroups(r, size, c.Params(), targets)
+	if err != nil {
+		return 0, 0, err
+	}
+	some := candidates(r, targets)
+	for _, g := range groups {
+		available := 0
+		for _, i := range g.Matrices {
+			rows, cols := some[i].Grid(size)
+			available += rows * cols
+		}
+		blocks += min(g.Blocks, available)
+	}
+	return blocks, size, nil
+}
+
+// LearningRate is the usual learning rate of SMT for a recipe and a model (see [config.SMTLearningRate]).
+func LearningRate(c *model.Config, r config.Recipe) (float64, error) {
+	blocks, size, err := Blocks(c, r)
+	if err != nil {
+		return 0, err
+	}
+	return config.SMTLearningRate(c.HiddenSize, float64(blocks*size*size)/float64(c.Params()), r.Selection, r.BlockScore), nil
+}
+
 // selectBlocks ranks the blocks of the candidates within the groups' budgets.
 func (s *session) selectBlocks(candidates []sparse.Matrix, scores [][]float64, size, steps int, groups []sparse.Group) (*sparse.Selection, error) {
 	selection, err := sparse.Select(candidates, scores, size, sparse.Strategy(s.recipe.Selection), groups)

@@ -152,8 +152,8 @@ func TestTooFewCandidates(t *testing.T) {
 	}
 }
 
-// TestRateFollowsFromTheModel leaves the learning rate to the program: 2/hidden_size, a third of that for blocks ranked together, and
-// twice that for blocks that are chosen without data. It is in the run's recipe, so that a resumed run has the same.
+// TestRateFollowsFromTheModel leaves the learning rate to the program, which makes it from the hidden_size, the share of the
+// parameters that is trained, and the rule. It is in the run's recipe, so that a resumed run has the same.
 func TestRateFollowsFromTheModel(t *testing.T) {
 	modelDir, data := workspace(t)
 	base, err := model.Open(modelDir)
@@ -161,26 +161,39 @@ func TestRateFollowsFromTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer base.Close()
-	for keys, share := range map[string]float64{"selection=spread": 1, "selection=per_matrix": 1, "selection=global": 1. / 3,
-		"block_score=magnitude": 2, "selection=global block_score=random": 2} {
+	width, params := float64(base.Config.HiddenSize), float64(base.Config.Params())
+	for _, c := range []struct {
+		keys   string
+		blocks int
+		want   float64
+	}{
+		{"selection=spread block_score=mean_abs_step", 5, 2 / width * math.Sqrt(0.0084*params/(5*16*16))},
+		{"selection=per_matrix", 5, 2 / width * math.Sqrt(0.0084*params/(5*16*16))},
+		{"selection=global", 5, 2 / width / 3 * math.Sqrt(0.0084*params/(5*16*16))},
+		{"selection=global mlp_num_blocks=4 target_modules=q_proj,up_proj", 9, 2 / width / 3 * math.Sqrt(0.0084*params/(9*16*16))},
+		{"block_score=magnitude", 5, 4 / width * 0.0084 * params / (5 * 16 * 16)},
+		{"selection=global block_score=random num_blocks=10", 10, 4 / width * 0.0084 * params / (10 * 16 * 16)},
+	} {
 		out := t.TempDir()
-		_, rec := train(t, recipeOf(t, modelDir, data, out, append(strings.Fields(keys), "learning_rate=auto", "max_steps=1", "warmup_full_steps=1")...))
+		sum, rec := train(t, recipeOf(t, modelDir, data, out, append(strings.Fields(c.keys), "learning_rate=auto", "max_steps=1", "warmup_full_steps=1")...))
 		saved, _, err := config.Load(filepath.Join(out, "recipe.yaml"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := 2 * share / float64(base.Config.HiddenSize)
-		if math.Abs(saved.LearningRate/want-1) > 1e-12 {
-			t.Errorf("%s: learning rate %g, expected %g", keys, saved.LearningRate, want)
+		if sum.Blocks != c.blocks || math.Abs(saved.LearningRate/c.want-1) > 1e-12 {
+			t.Errorf("%s: %d blocks and learning rate %g, expected %d and %g", c.keys, sum.Blocks, saved.LearningRate, c.blocks, c.want)
 		}
 		if told := strings.Join(rec.notes, "\n"); !strings.Contains(told, "learning_rate") {
-			t.Errorf("%s: notes %q", keys, told)
+			t.Errorf("%s: notes %q", c.keys, told)
 		}
 	}
 	for _, score := range sparse.Scores {
-		if twice := config.SMTLearningRate(1, "spread", string(score)) == 4; twice != score.DataFree() {
+		if twice := config.SMTLearningRate(1, 0.0084, "spread", string(score)) == 4; twice != score.DataFree() {
 			t.Errorf("%s: the rate of blocks chosen without data: %v", score, twice)
 		}
+	}
+	if few, fewer := config.SMTLearningRate(1, 0.0005, "spread", "magnitude"), config.SMTLearningRate(1, 1e-6, "spread", "magnitude"); few != fewer {
+		t.Errorf("a share too small to have been measured has the rate %g, expected %g", fewer, few)
 	}
 }
 

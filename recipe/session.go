@@ -119,8 +119,10 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 		return nil, err
 	}
 	if r.FinetuningType == config.SMT && r.LearningRate == 0 {
-		r.LearningRate = config.SMTLearningRate(c.HiddenSize, r.Selection, r.BlockScore)
-		reporter.Note("learning_rate %.2g: for hidden_size %d and selection %s", r.LearningRate, c.HiddenSize, r.Selection)
+		if r.LearningRate, err = LearningRate(c, r); err != nil {
+			return nil, err
+		}
+		reporter.Note("learning_rate %.2g: for hidden_size %d, the budget, block_score %s and selection %s", r.LearningRate, c.HiddenSize, r.BlockScore, r.Selection)
 		s.recipe = r
 	}
 	if s.data, err = ReadData(r, s.tokenizer, c, reporter.Note); err != nil {

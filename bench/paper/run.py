@@ -60,6 +60,7 @@ EXPERIMENTS = {
     "compare-code": f"compare {CODE} {RULES}",
     "memory": f"study memory {MATH} {PAPER}",
     "memory-all": f"study memory {MATH} {ALL}",
+    "memory-default": f"study memory {MATH}",
     "breakeven": f"study breakeven {MATH} {PAPER}",
     "breakeven-all": f"study breakeven {MATH} {ALL}",
     "block-size": f"study block-size {MATH} {PAPER} {INT8} --seeds 1,2",

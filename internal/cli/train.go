@@ -48,6 +48,7 @@ The first Ctrl-C saves the state and exits with 130; --resume_from_checkpoint au
 		{"the demo: select, tune, merge and evaluate the built-in model", "smt train"},
 		{"tune your own model on your own rows", "smt train --model_name_or_path HuggingFaceTB/SmolLM2-135M-Instruct --dataset rows.json"},
 		{"a recipe, with one key changed, and the merged model", "smt train recipe.yaml --learning_rate 1e-4 --merge"},
+		{"blocks ranked by the gradients of a warm-up", "smt train recipe.yaml --block_score mean_abs_step"},
 		{"the rule of the paper for the blocks of Q, K and V", "smt train recipe.yaml --target_modules q_proj,k_proj,v_proj --selection global --block_score mean_abs_sum --block_size 256"},
 		{"go on after an interruption", "smt train recipe.yaml --resume_from_checkpoint auto"},
 	}, ExitNoModel, ExitLocked, ExitOutOfMemory, ExitBadData, ExitBadModel, ExitIO, ExitGuard, ExitInterrupted, ExitTerminated)
