@@ -67,7 +67,8 @@ EXPERIMENTS = {
     "block-size-all": f"study block-size {MATH} {ALL32} {INT8} --seeds 1,2 --block_sizes 16,32,64,96",
     "warmup": f"study warmup {MATH} {PAPER} --learning_rates 1.5e-3 --seeds 1,2 --warmups 0,5,50",
     "mlp": f"study mlp {MATH} {RULE} {INT8} --seeds 1,2",
-    "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora,magnitude --budgets 0.43,0.84,4.9",
+    "plateau": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,lora --budgets 0.43,0.84,4.9",
+    "plateau-magnitude": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods magnitude --budgets 0.43,4.9",
     # Where blocks are few, which ones are chosen should matter most.
     "plateau-small": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,magnitude,random --budgets 0.05,0.2",
     # The smallest adapter that LoRA can have, of rank 1 in all modules.
