@@ -29,8 +29,8 @@ const (
 //	spread, and per_matrix         2/width · √(0.0084/share)
 //	global                       2/3/width · √(0.0084/share)
 //
-// In a model of width 576 the best rates of grids were, at 0.05, 0.2 and 0.84 %: 1.2e-1, 4.1e-2 and 7.8e-3 without data, 1.35e-2,
-// 1.35e-2 and 4.5e-3 by gradients (1.5e-3 at 4.9 %); ranked together 1.5e-3 at 0.84 % (docs/results.md, "Loss against the budget"). A step
+// In a model of width 576 the best rates of grids were, at 0.05, 0.2, 0.43, 0.84 and 4.9 %: 1.2e-1, 4.1e-2, 1.35e-2, 7.8e-3, 1.5e-3
+// without data, and 1.35e-2, 1.35e-2, 4.5e-3, 4.5e-3, 1.5e-3 by gradients; ranked together 1.5e-3 at 0.84 % (docs/results.md, "Loss against the budget"). A step
 // of Adam is about as large in every element: the root keeps its norm, whatever the budget. That the best rate of Adam falls with
 // the width is known from training whole models (arXiv 2203.03466).
 func SMTLearningRate(width int, share float64, selection, blockScore string) float64 {
