@@ -190,8 +190,8 @@ func (k Key) orAuto() string {
 	return ""
 }
 
-// takesAuto reports whether "auto" may stand for the default of a key: of one that is no string, or of the block score. For the
-// block size and the warm-up, 0 means the same.
+// takesAuto reports whether "auto" may stand for the default of a key, and is not a value of its own. For the block size and the
+// warm-up, 0 means the same.
 func (k Key) takesAuto() bool {
-	return k.Default == "auto" && k.Kind != String || k.Name == "block_score" || k.Name == "block_size" || k.Name == "warmup_full_steps"
+	return k.Default == "auto" && !slices.Contains(k.Choices, "auto") || k.Name == "block_size" || k.Name == "warmup_full_steps"
 }

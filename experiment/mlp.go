@@ -43,8 +43,6 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 		return nil, err
 	}
 	share := float64(budget) / float64(l.Config.Params()) * (1 + 1e-9)
-	// One block size for all: what fits the recipe's targets need not be the choice for others.
-	size := l.Recipe.BlockSize
 	var contenders []Contender
 	for _, v := range moduleVariants {
 		r, err := l.RecipeOf(config.SMT, share)
@@ -58,7 +56,6 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 		if v.apart {
 			r.TrainableRatio, r.MLPTrainableRatio = share/2, share/2
 		}
-		r.BlockSize = size
 		contenders = append(contenders, Contender{Name: v.name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT, r), Labels: []Label{{"modules", v.name}}})
 	}
 	base, tuned, err := l.tuneBesideBase(ctx, contenders)
