@@ -48,6 +48,30 @@ func NewDir(path string, overwrite bool) (*Dir, error) {
 	return d, nil
 }
 
+// Contains reports whether path is dir or lies in it, symbolic links resolved: whether replacing or removing dir would remove path.
+// What does not exist contains nothing and lies nowhere.
+func Contains(dir, path string) bool {
+	outer, err := realPath(dir)
+	if err != nil {
+		return false
+	}
+	inner, err := realPath(path)
+	if err != nil {
+		return false
+	}
+	relative, err := filepath.Rel(outer, inner)
+	return err == nil && filepath.IsLocal(relative)
+}
+
+// realPath is the absolute path of what is there, without symbolic links.
+func realPath(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(resolved)
+}
+
 // checkPlace refuses a path that is taken.
 func checkPlace(path string, overwrite bool) error {
 	info, err := os.Lstat(path)

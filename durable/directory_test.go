@@ -179,3 +179,30 @@ func TestVerifyNamesTheFile(t *testing.T) {
 		})
 	}
 }
+
+// TestContains checks where a path lies, also through symbolic links.
+func TestContains(t *testing.T) {
+	root := t.TempDir()
+	model, beside := filepath.Join(root, "out", "model"), filepath.Join(root, "out2")
+	for _, dir := range []string{model, beside} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(root, "link")
+	if err := os.Symlink(model, link); err != nil {
+		t.Skip("no symbolic links here")
+	}
+	out := filepath.Join(root, "out")
+	for _, c := range []struct {
+		dir, path string
+		want      bool
+	}{
+		{out, model, true}, {out, out, true}, {out, link, true}, {link, model, true}, {out, filepath.Join(beside, "..", "out", "model"), true},
+		{out, beside, false}, {model, out, false}, {out, root, false}, {out, filepath.Join(out, "none"), false}, {filepath.Join(root, "none"), model, false},
+	} {
+		if got := Contains(c.dir, c.path); got != c.want {
+			t.Errorf("Contains(%s, %s) = %v, expected %v", c.dir, c.path, got, c.want)
+		}
+	}
+}

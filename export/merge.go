@@ -71,26 +71,10 @@ func Merge(ctx context.Context, baseDir, outDir string, deltas map[string]Delta,
 
 // checkApart refuses an output directory that is the base or holds it: replacing it would remove the base.
 func checkApart(baseDir, outDir string) error {
-	base, err := realPath(baseDir)
-	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	out, err := realPath(outDir)
-	if err != nil {
-		return nil // it does not exist yet
-	}
-	if relative, err := filepath.Rel(out, base); err == nil && filepath.IsLocal(relative) {
+	if durable.Contains(outDir, baseDir) {
 		return fmt.Errorf("export: %s: holds the base model %s; choose another directory", outDir, baseDir)
 	}
 	return nil
-}
-
-func realPath(path string) (string, error) {
-	resolved, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(resolved)
 }
 
 // checkDeltas compares all deltas with the base before anything is written.

@@ -18,12 +18,8 @@ import (
 var tokenizerFiles = []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"}
 
 // writeRandom makes a model directory with random weights: the given config.json, the tokenizer's files, and weights in the
-// dtype that the config names (float32 if none). A directory that is there already, from the run that is being resumed,
-// stays as it is.
+// dtype that the config names (float32 if none). One that is there already is replaced.
 func writeRandom(dir, configPath, tokenizerDir string, seed uint64) error {
-	if _, err := os.Stat(filepath.Join(dir, "model.safetensors")); err == nil {
-		return nil
-	}
 	c, err := model.ReadConfig(configPath)
 	if err != nil {
 		return err

@@ -107,8 +107,14 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if err := s.openOutput(); err != nil {
 		return nil, err
 	}
+	if err := s.findCheckpoint(); err != nil {
+		return nil, err
+	}
 	dir, tokenizerDir, err := s.locate(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkApart(dir, tokenizerDir); err != nil {
 		return nil, err
 	}
 	if s.tokenizer, err = tokenizer.Load(tokenizerDir); err != nil {
@@ -148,7 +154,10 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 			passes, r.LearningRate)
 	}
 	s.state = state{Recipe: recipeHash(r), Base: s.baseHash, Data: s.data.digest()}
-	if err := s.findCheckpoint(); err != nil {
+	if err := s.readCheckpoint(); err != nil {
+		return nil, err
+	}
+	if err := s.clearOutput(); err != nil {
 		return nil, err
 	}
 	if err := durable.WriteFile(s.path("recipe.yaml"), func(w io.Writer) error {
@@ -177,7 +186,13 @@ func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err err
 		if tokenizerDir == "" {
 			return "", "", fmt.Errorf("recipe: init_config: a model that starts from random weights needs a tokenizer: give its directory with --tokenizer")
 		}
-		dir = s.path("init")
+		dir = s.path(initDir)
+		if err := s.checkApart(tokenizerDir); err != nil {
+			return "", "", err
+		}
+		if _, err := os.Stat(filepath.Join(dir, "model.safetensors")); err == nil && s.resume != "" {
+			return dir, tokenizerDir, nil // the model that the run being resumed began with
+		}
 		return dir, tokenizerDir, writeRandom(dir, r.InitConfig, tokenizerDir, uint64(r.Seed))
 	}
 	if dir, err = hub.Resolve(ctx, r.ModelNameOrPath, s.downloading); err != nil {
@@ -189,7 +204,7 @@ func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err err
 	return dir, tokenizerDir, nil
 }
 
-// openOutput makes and locks the output directory, saves the resolved recipe there, and refuses to mix two runs.
+// openOutput makes and locks the output directory, and refuses to mix two runs.
 func (s *session) openOutput() error {
 	r := s.recipe
 	_, err := os.Stat(r.OutputDir)
@@ -209,11 +224,37 @@ func (s *session) openOutput() error {
 	if _, err := os.Stat(resolved); err == nil && r.ResumeFromCheckpoint == "" && !r.OverwriteOutputDir {
 		return &ErrOutputTaken{r.OutputDir}
 	}
-	if r.OverwriteOutputDir && r.ResumeFromCheckpoint == "" {
+	return nil
+}
+
+// checkApart refuses a model or a tokenizer that lies where the run will write, and where overwrite_output_dir removes what an
+// earlier run has left. The random model that a run makes for itself may lie there.
+func (s *session) checkApart(dirs ...string) error {
+	for _, dir := range dirs {
+		if dir == s.path(initDir) && s.recipe.InitConfig != "" {
+			continue
+		}
 		for _, name := range outputs {
-			if err := os.RemoveAll(s.path(name)); err != nil {
-				return fmt.Errorf("recipe: output_dir: %w", err)
+			if durable.Contains(s.path(name), dir) {
+				return fmt.Errorf("recipe: output_dir: %s holds %s, which the run reads; give another output_dir", s.path(name), dir)
 			}
+		}
+	}
+	return nil
+}
+
+// clearOutput removes what an earlier run has left in the output directory if overwrite_output_dir says so, once the run is known to
+// have all that it needs. The random model that this run has made has taken the place of an older one already.
+func (s *session) clearOutput() error {
+	if !s.recipe.OverwriteOutputDir || s.recipe.ResumeFromCheckpoint != "" {
+		return nil
+	}
+	for _, name := range outputs {
+		if name == initDir && s.recipe.InitConfig != "" {
+			continue
+		}
+		if err := os.RemoveAll(s.path(name)); err != nil {
+			return fmt.Errorf("recipe: output_dir: %w", err)
 		}
 	}
 	return nil
@@ -227,7 +268,10 @@ func (e *ErrOutputTaken) Error() string {
 }
 
 // outputs are what a run leaves in its output directory.
-var outputs = []string{"recipe.yaml", "metrics.jsonl", "selection.json", "selection.png", "loss.png", "adapter", "model", "checkpoints", "best", "init"}
+var outputs = []string{"recipe.yaml", "metrics.jsonl", "selection.json", "selection.png", "loss.png", "adapter", "model", "checkpoints", "best", initDir}
+
+// initDir is the model with random weights that a run of init_config begins with.
+const initDir = "init"
 
 // path is a file of the output directory.
 func (s *session) path(name string) string { return filepath.Join(s.recipe.OutputDir, name) }
@@ -242,7 +286,7 @@ func (s *session) reportTrainable(values int, what string) {
 	s.reporter.Note("trainable parameters: %d of %d (%.3f %%): %s", values, total, 100*float64(values)/float64(total), what)
 }
 
-// findCheckpoint looks for what the recipe wants to go on from and reads its state.
+// findCheckpoint looks for what the recipe wants to go on from.
 func (s *session) findCheckpoint() error {
 	switch want := s.recipe.ResumeFromCheckpoint; want {
 	case "":
@@ -262,6 +306,14 @@ func (s *session) findCheckpoint() error {
 		s.resume = path
 	default:
 		s.resume = want
+	}
+	return nil
+}
+
+// readCheckpoint reads the state of the checkpoint to go on from, if there is one, and refuses that of another run.
+func (s *session) readCheckpoint() error {
+	if s.resume == "" {
+		return nil
 	}
 	mine := s.state
 	if err := checkpoint.ReadState(s.resume, &s.state); err != nil {

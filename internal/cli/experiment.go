@@ -36,8 +36,8 @@ type experimentFlags struct {
 func (f *experimentFlags) bind(cmd *cobra.Command) {
 	s := cmd.Flags()
 	s.StringSliceVar(&f.methods, "methods", nil, "methods to compare: smt, full, lora, dora, lora_qkvud, dora_qkvud, or a block_score")
-	s.StringArrayVar(&f.rates, "learning_rates", nil, "rates to try for all methods, or for one as in lora=1e-4,3e-4; may be repeated")
-	s.Int64SliceVar(&f.seeds, "seeds", nil, "seeds of the runs with the best rate; the first is that of the grid (default: seed and, for smt compare, the two after it)")
+	s.StringArrayVar(&f.rates, "learning_rates", nil, "rates to try for all methods, or for one as in lora=1e-4,3e-4; may be repeated, in any order")
+	s.Int64SliceVar(&f.seeds, "seeds", nil, "seeds of the runs with the best rate; the first is that of the grid (default: seed and the two after it for smt compare, the one after it for study tasks)")
 	s.StringSliceVar(&f.budgets, "budgets", nil, "trainable shares of all parameters, in percent")
 	s.StringArrayVar(&f.tasks, "tasks", nil, "accuracy (translations: chrF) on a task's rows as well, as in boolq=boolq.json; may be repeated")
 	s.StringVar(&f.protocol, "protocol", "", "how tasks are evaluated (default: what suits the task): "+strings.Join(evaluate.ProtocolNames(), ", "))
@@ -170,13 +170,16 @@ func (f *experimentFlags) fill(o *experiment.Options) error {
 	if len(f.seeds) > 0 {
 		o.Seeds = f.seeds
 	}
+	if slices.ContainsFunc(f.rates, func(text string) bool { return !strings.Contains(text, "=") }) {
+		o.Rates = nil // rates for all take the place of those that the demo has for each method
+	}
+	if o.Rates == nil {
+		o.Rates = map[string][]float64{}
+	}
 	for _, text := range f.rates {
 		method, list, named := strings.Cut(text, "=")
 		if !named {
 			method, list = "", text
-		}
-		if o.Rates == nil || method == "" {
-			o.Rates = map[string][]float64{}
 		}
 		o.Rates[method] = nil
 		for _, word := range strings.Split(list, ",") {

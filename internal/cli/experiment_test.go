@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"maps"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"smt/experiment"
 )
 
 // TestExperimentUsage checks what is refused before a model is trained.
@@ -29,6 +33,31 @@ func TestExperimentUsage(t *testing.T) {
 		}
 		if left, _ := filepath.Glob(out + "/*"); len(left) > 0 {
 			t.Errorf("%s: it left %v", name, left)
+		}
+	}
+}
+
+// TestLearningRateFlags checks that the order of --learning_rates does not matter, and that rates for all methods take the place of
+// the demo's, which are one grid for each.
+func TestLearningRateFlags(t *testing.T) {
+	demo := map[string][]float64{"smt": {5e-3}, "lora": {2e-3}}
+	for name, c := range map[string]struct {
+		flags []string
+		want  map[string][]float64
+	}{
+		"none":          {nil, demo},
+		"one":           {[]string{"lora=1e-4"}, map[string][]float64{"smt": {5e-3}, "lora": {1e-4}}},
+		"all":           {[]string{"1e-3,2e-3"}, map[string][]float64{"": {1e-3, 2e-3}}},
+		"one, then all": {[]string{"smt=3e-4", "1e-4"}, map[string][]float64{"smt": {3e-4}, "": {1e-4}}},
+		"all, then one": {[]string{"1e-4", "smt=3e-4"}, map[string][]float64{"smt": {3e-4}, "": {1e-4}}},
+		"later ones":    {[]string{"1e-4", "smt=3e-4", "2e-4", "smt=5e-4"}, map[string][]float64{"smt": {5e-4}, "": {2e-4}}},
+	} {
+		o := experiment.Options{Rates: maps.Clone(demo)}
+		f := experimentFlags{rates: c.flags}
+		if err := f.fill(&o); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if !reflect.DeepEqual(o.Rates, c.want) {
+			t.Errorf("%s: got %v, expected %v", name, o.Rates, c.want)
 		}
 	}
 }

@@ -18,10 +18,10 @@ func newPlan() *cobra.Command {
 		Use:   "plan --model_name_or_path MODEL [recipe.yaml] [key=value ...]",
 		Short: "State the memory and work of a run before anything is loaded",
 		Long: `State the bytes that a run needs, by class, and the floating-point operations per token, for Sparse Matrix Tuning beside full
-fine-tuning and LoRA. Nothing is loaded: the files' headers are enough. Weights stay mapped and are counted as if all of them
-were resident; activations are those of the largest batch that the recipe allows. Full fine-tuning is planned with the
-gradients of all parameters held, as clipping and gradient accumulation need them, and with layers updated in the backward
-pass, as max_grad_norm 0 with gradient_accumulation_steps 1 does.`,
+fine-tuning, and LoRA and DoRA of lora_rank, which may train more or fewer parameters. Nothing is loaded: the files' headers are
+enough. Weights stay mapped and are counted as if all of them were resident; activations are those of the largest batch that
+the recipe allows. Full fine-tuning is planned with the gradients of all parameters held, as clipping and gradient accumulation
+need them, and with layers updated in the backward pass, as max_grad_norm 0 with gradient_accumulation_steps 1 does.`,
 	}
 	load := BindRecipe(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

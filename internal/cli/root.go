@@ -39,9 +39,9 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "smt",
 		Short: "Fine-tune Llama-family language models with Sparse Matrix Tuning",
-		Long: `smt fine-tunes Llama-family language models with Sparse Matrix Tuning (arXiv 2405.15525): it finds the blocks of the
-attention weights whose gradients matter for your data and trains those alone. Hugging Face directories in, Hugging Face
-directories out.
+		Long: `smt fine-tunes Llama-family language models with Sparse Matrix Tuning (arXiv 2405.15525): it trains a few
+small blocks of the weights, those of the largest weights or of the largest gradients on your data, and nothing else.
+Hugging Face directories in, Hugging Face directories out.
 
 Without a model and data, "smt train" shows all of it on a tiny model that the program carries.`,
 		SilenceErrors: true,

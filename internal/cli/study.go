@@ -36,7 +36,7 @@ Each study leaves a report, tables and figures in its output directory.`,
 		}
 		if s.OwnRows {
 			for i := range examples {
-				examples[i].Command = strings.ReplaceAll(examples[i].Command, "--dataset rows.json", "--dataset code.json,medical.json,math.json")
+				examples[i].Command = strings.ReplaceAll(examples[i].Command, "--dataset rows.json", "--dataset code.json --dataset medical.json --dataset math.json")
 			}
 		}
 		cmd.AddCommand(newExperiment(s.Name, s, s.Question+"\n\n"+wrap(strings.Join(s.Method, "\n\n")), examples...))
