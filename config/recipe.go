@@ -133,7 +133,7 @@ type Recipe struct {
 	// WSDDecayRatio is the fraction of the steps in which a wsd schedule decays.
 	WSDDecayRatio float64 `key:"wsd_decay_ratio" default:"0.1" range:"[0,1]" help:"fraction of the steps in which wsd decays"`
 	// WeightDecay is AdamW's decoupled decay.
-	WeightDecay float64 `key:"weight_decay" default:"0" range:"[0,inf)" help:"weight decay of AdamW"`
+	WeightDecay float64 `key:"weight_decay" default:"0" range:"[0,inf)" help:"weight decay of AdamW; full fine-tuning leaves out norms and biases"`
 	// MaxGradNorm is the global norm that the gradients of what is trained are clipped to.
 	// With 0 and steps of one pass, full fine-tuning holds the gradients of one layer at a time.
 	MaxGradNorm float64 `key:"max_grad_norm" default:"1" range:"[0,inf)" help:"clip the global gradient norm; 0: never"`
@@ -167,7 +167,7 @@ type Recipe struct {
 	// formulas. Where the recipe names none, it is magnitude or mean_abs_step (see [Recipe.usualScore]).
 	BlockScore string `key:"block_score" default:"auto" choices:"mean_abs_sum|abs_mean_sum|mean_abs_step|l2_sum|token_fisher|gradient_snr|frequency|activation|activation_channels|v_only|random|diagonal|magnitude" help:"how blocks are ranked; auto: magnitude with selection spread, mean_abs_step with others, and with warmup_full_steps or a warmup_update that trains; random, diagonal and magnitude have no warm-up"`
 	// BlockSize is the side of the square blocks, at least 16.
-	BlockSize int `key:"block_size" default:"0" range:"[0,65536]" help:"side of a block; 0 or auto: 1/32 of hidden_size, or less, that divides the matrices; 256 at most"`
+	BlockSize int `key:"block_size" default:"0" range:"[0,16384]" help:"side of a block; 0 or auto: 1/32 of hidden_size, or less, that divides the matrices; 256 at most"`
 	// TrainableRatio is the budget as a fraction of all parameters of the model, the authors' meaning. It is 0 where
 	// another key gives the budget.
 	TrainableRatio float64 `key:"trainable_ratio" default:"0.0084" range:"[0,1]" help:"budget: fraction of all parameters"`

@@ -57,10 +57,10 @@ func (l *Lab) blockScore(method string) string {
 	return l.Recipe.BlockScore
 }
 
-// smtBudget is how many parameters SMT trains with a recipe: blocks · b², attention and MLP together.
+// smtBudget is how many parameters SMT trains with a recipe, attention and MLP together.
 func smtBudget(c *model.Config, r config.Recipe) (int, error) {
-	blocks, size, err := recipe.Blocks(c, r)
-	return blocks * size * size, err
+	b, err := recipe.BudgetOf(c, r)
+	return b.Params, err
 }
 
 // withBudget returns the recipe with a trainable share of all parameters, whatever budget it had.

@@ -12,6 +12,8 @@ import (
 type Tensor struct {
 	Name                          string
 	Value, Grad, Moment1, Moment2 device.Tensor
+	// NoDecay leaves the tensor out of weight decay.
+	NoDecay bool
 }
 
 // AdamW holds the trained tensors and the constants of AdamW (Loshchilov & Hutter, arXiv 1711.05101), with decoupled weight
@@ -91,9 +93,12 @@ func (o *AdamW) Step(learningRate float64) (float64, error) {
 
 // update changes tensor i by its gradient times scale and clears the gradient.
 func (o *AdamW) update(i int, learningRate, scale float64) {
-	t := &o.tensors[i]
+	t, decay := &o.tensors[i], o.WeightDecay
+	if t.NoDecay {
+		decay = 0
+	}
 	o.device.AdamW(t.Value, t.Grad, t.Moment1, t.Moment2, device.AdamW{LearningRate: learningRate, Beta1: o.Beta1, Beta2: o.Beta2,
-		Epsilon: o.Epsilon, WeightDecay: o.WeightDecay, Step: o.step, GradientScale: scale})
+		Epsilon: o.Epsilon, WeightDecay: decay, Step: o.step, GradientScale: scale})
 	o.device.Fill(t.Grad, 0)
 }
 

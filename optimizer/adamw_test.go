@@ -185,3 +185,25 @@ func TestApplyIsStepWithoutClipping(t *testing.T) {
 		t.Errorf("an infinite gradient: error %v, expected ErrNotFinite", err)
 	}
 }
+
+// TestNoDecay updates two equal tensors, one of which is left out of weight decay: they differ by rate · decay · value.
+func TestNoDecay(t *testing.T) {
+	dev := reference.New()
+	var all []optimizer.Tensor
+	for _, noDecay := range []bool{false, true} {
+		next := modeltest.Source(9)
+		all = append(all, optimizer.Tensor{Value: filled(dev, 2, 3, next), Grad: filled(dev, 2, 3, next), NoDecay: noDecay})
+	}
+	before := read(dev, all[0].Value)
+	o := optimizer.New(dev, all)
+	o.WeightDecay = 0.5
+	if _, err := o.Step(0.1); err != nil {
+		t.Fatal(err)
+	}
+	decayed, kept := read(dev, all[0].Value), read(dev, all[1].Value)
+	for i, x := range before {
+		if got, want := kept[i]-decayed[i], 0.1*0.5*x; math.Abs(got-want) > 1e-12 {
+			t.Errorf("value %d: the decay took %g, expected %g", i, got, want)
+		}
+	}
+}

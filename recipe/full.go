@@ -43,7 +43,8 @@ func updatesByLayer(r config.Recipe) bool {
 	return r.MaxGradNorm == 0 && r.GradientAccumulationSteps == 1
 }
 
-// optimizeAll makes every parameter of the model learn in a stage.
+// optimizeAll makes every parameter of the model learn in a stage. Weight decay leaves out vectors, which are the weights of norms and
+// biases, as the Trainer of transformers does.
 func (s *session) optimizeAll(st *stage) {
 	st.layerwise = updatesByLayer(s.recipe)
 	for _, p := range s.decoder.Parameters {
@@ -53,7 +54,7 @@ func (s *session) optimizeAll(st *stage) {
 	var all []optimizer.Tensor
 	places := map[*model.Parameter]int{}
 	for i, p := range s.decoder.Parameters {
-		all = append(all, optimizer.Tensor{Name: p.Name, Value: p.Value, Grad: p.Grad})
+		all = append(all, optimizer.Tensor{Name: p.Name, Value: p.Value, Grad: p.Grad, NoDecay: p.Rows == 1})
 		places[p] = i
 	}
 	st.optimizer = s.newOptimizer(all)

@@ -182,6 +182,9 @@ func (s *session) validate(st *stage) (stop bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return false, &GuardError{Step: s.state.Step, What: fmt.Sprintf("the validation loss is %g", loss)}
+	}
 	s.state.ValLoss = loss
 	better := s.state.Best == nil || loss < s.state.Best.Loss
 	if err := s.logValidation(Validation{Loss: loss, Best: better, Seconds: time.Since(began).Seconds()}); err != nil {

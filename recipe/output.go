@@ -82,10 +82,11 @@ func (s *session) endPasses() {
 	releaseMemory()
 }
 
-// mergeInto writes the base with deltas to model/ of the output directory.
+// mergeInto writes the base with deltas to model/ of the output directory. The first Ctrl-C does not stop it: no checkpoint holds what
+// the last steps have learnt, and to write it takes less than to learn it again.
 func (s *session) mergeInto(ctx context.Context, deltas map[string]export.Delta) error {
 	dir := s.path("model")
-	if err := export.Merge(ctx, s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true}); err != nil {
+	if err := export.Merge(context.WithoutCancel(ctx), s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true}); err != nil {
 		return err
 	}
 	s.summary.Model = dir

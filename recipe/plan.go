@@ -220,12 +220,17 @@ func PlanOf(base *model.Base, r config.Recipe, method string) (*Plan, error) {
 	if r.Device == "reference" {
 		m.Width = 8
 	}
-	if method == config.SMT {
-		var err error
-		if m.Blocks, m.Block, err = Blocks(base.Config, r); err != nil {
-			return nil, err
-		}
-		m.Apart = mlpApart(r)
+	if method != config.SMT {
+		return NewPlan(base, m)
 	}
-	return NewPlan(base, m)
+	b, err := BudgetOf(base.Config, r)
+	if err != nil {
+		return nil, err
+	}
+	m.Block, m.Blocks, m.Apart = b.Size, b.Blocks, mlpApart(r)
+	p, err := NewPlan(base, m)
+	if err == nil {
+		p.Trainable = b.Params // ragged blocks take the room and the work of whole ones
+	}
+	return p, err
 }

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"smt/config"
@@ -44,7 +45,7 @@ func blockGroups(r config.Recipe, size, params int, targets []sparse.Matrix) ([]
 	}
 	var some []sparse.Group
 	for i, g := range groups {
-		if len(g.Matrices) == 0 {
+		if len(g.Matrices) == 0 || budgets[i] == (sparse.Budget{}) {
 			continue
 		}
 		n, err := budgets[i].Blocks(size, params, all[i])
@@ -57,34 +58,42 @@ func blockGroups(r config.Recipe, size, params int, targets []sparse.Matrix) ([]
 	return some, nil
 }
 
-// Blocks is the number of blocks that a recipe selects in a model, and their side: what its budgets allow or, if that is less, as many
-// as its rule chooses among.
-func Blocks(c *model.Config, r config.Recipe) (blocks, size int, err error) {
+// A Budget is what a recipe of SMT trains in a model.
+type Budget struct {
+	Blocks int // as many as the recipe's budgets allow or, if that is less, as its rule chooses among
+	Size   int // side of a block
+	Params int // what the blocks hold: Blocks · Size², or where edges are ragged as many blocks of mean size
+}
+
+// BudgetOf resolves the budgets of a recipe.
+func BudgetOf(c *model.Config, r config.Recipe) (Budget, error) {
 	targets := sparse.MatricesOf(c, r.TargetModules)
-	size, _ = sparse.ChooseBlockSize(r.BlockSize, targets, c.HiddenSize)
+	size, _ := sparse.ChooseBlockSize(r.BlockSize, targets, c.HiddenSize)
 	groups, err := blockGroups(r, size, c.Params(), targets)
 	if err != nil {
-		return 0, 0, err
+		return Budget{}, err
 	}
-	some := candidates(r, targets)
+	b, some := Budget{Size: size}, candidates(r, targets)
 	for _, g := range groups {
-		available := 0
+		var of []sparse.Matrix
 		for _, i := range g.Matrices {
-			rows, cols := some[i].Grid(size)
-			available += rows * cols
+			of = append(of, some[i])
 		}
-		blocks += min(g.Blocks, available)
+		available, elements := sparse.Extent(size, of)
+		n := min(g.Blocks, available)
+		b.Blocks += n
+		b.Params += int(math.Round(float64(n) * float64(elements) / float64(available)))
 	}
-	return blocks, size, nil
+	return b, nil
 }
 
 // LearningRate is the usual learning rate of SMT for a recipe and a model (see [config.SMTLearningRate]).
 func LearningRate(c *model.Config, r config.Recipe) (float64, error) {
-	blocks, size, err := Blocks(c, r)
+	b, err := BudgetOf(c, r)
 	if err != nil {
 		return 0, err
 	}
-	return config.SMTLearningRate(c.HiddenSize, float64(blocks*size*size)/float64(c.Params()), r.Selection, r.BlockScore), nil
+	return config.SMTLearningRate(c.HiddenSize, float64(b.Params)/float64(c.Params()), r.Selection, r.BlockScore), nil
 }
 
 // selectBlocks ranks the blocks of the candidates within the groups' budgets.
@@ -104,9 +113,12 @@ func (s *session) selectBlocks(candidates []sparse.Matrix, scores [][]float64, s
 	return selection, nil
 }
 
+// selectionName is the file of the chosen blocks in the output directory.
+const selectionName = "selection.json"
+
 // reportSelection writes selection.json and selection.png and shows the table.
 func (s *session) reportSelection(selection *sparse.Selection) error {
-	if err := s.writeJSON("selection.json", newSelectionFile(selection)); err != nil {
+	if err := s.writeJSON(selectionName, newSelectionFile(selection)); err != nil {
 		return err
 	}
 	layers := s.base.Config.Layers

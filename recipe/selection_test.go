@@ -146,6 +146,14 @@ func TestTooFewCandidates(t *testing.T) {
 	if sum.Blocks != 4 || !slices.ContainsFunc(rec.notes, func(n string) bool { return strings.Contains(n, want) }) {
 		t.Errorf("%d blocks, notes %q", sum.Blocks, rec.notes)
 	}
+	sum, rec = train(t, recipeOf(t, modelDir, data, t.TempDir(), "target_modules=v_proj", "num_blocks=0", "trainable_ratio=0.9", "max_steps=1"))
+	if sum.Blocks != 4 || !strings.Contains(strings.Join(rec.notes, "\n"), "but only 4 are there") {
+		t.Errorf("more blocks than the targets have: %d blocks, notes %q", sum.Blocks, rec.notes)
+	}
+	sum, _ = train(t, recipeOf(t, modelDir, data, t.TempDir(), "target_modules=v_proj,up_proj", "num_blocks=0", "trainable_ratio=0", "mlp_num_blocks=2", "max_steps=1"))
+	if sum.Blocks != 2 || sum.ShareV != 0 {
+		t.Errorf("no budget for attention: %d blocks, %g of them in V, expected the MLP's 2", sum.Blocks, sum.ShareV)
+	}
 	sum, _ = train(t, recipeOf(t, modelDir, data, t.TempDir(), "block_score=v_only", "num_blocks=0", "target_ratio=0.25", "max_steps=1"))
 	if sum.Blocks != 4 { // of the 16 blocks of q, k and v
 		t.Errorf("target_ratio 0.25: %d blocks, expected 4", sum.Blocks)

@@ -41,7 +41,9 @@ type session struct {
 	input              input
 
 	state   state
+	chosen  bool   // the blocks are the caller's: there is no warm-up
 	resume  string // checkpoint to go on from, or empty
+	resumed string // the same, once its tensors are read
 	summary Summary
 	unlock  func()
 	made    bool // the run made its output directory
@@ -268,7 +270,7 @@ func (e *ErrOutputTaken) Error() string {
 }
 
 // outputs are what a run leaves in its output directory.
-var outputs = []string{"recipe.yaml", "metrics.jsonl", "selection.json", "selection.png", "loss.png", "adapter", "model", "checkpoints", "best", initDir}
+var outputs = []string{"recipe.yaml", "metrics.jsonl", selectionName, "selection.png", "loss.png", "adapter", "model", "checkpoints", "best", initDir}
 
 // initDir is the model with random weights that a run of init_config begins with.
 const initDir = "init"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"smt/checkpoint"
 	"smt/device"
@@ -27,6 +29,9 @@ func (s *session) smt(ctx context.Context) error {
 		return err
 	}
 	controller := s.controller()
+	if s.chosen {
+		controller.WarmupSteps, controller.Update = 0, sparse.UpdateNone
+	}
 
 	if s.state.Selection == nil {
 		groups, err := blockGroups(s.recipe, size, s.base.Config.Params(), targets)
@@ -48,6 +53,11 @@ func (s *session) smt(ctx context.Context) error {
 		s.state.Selection = newSelectionFile(selection)
 		s.state.StageStep = 0
 		releaseMemory()
+	} else if _, err := os.Stat(s.path(selectionName)); errors.Is(err, fs.ErrNotExist) {
+		// The blocks were chosen elsewhere: by the caller, or in the output directory of the run that this one goes on with.
+		if err := s.reportSelection(s.state.Selection.selection()); err != nil {
+			return err
+		}
 	}
 
 	gatherer, err := s.sparseLinears(s.state.Selection.selection())

@@ -3,6 +3,9 @@ package recipe
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"strings"
 
 	"smt/checkpoint"
 	"smt/config"
@@ -54,7 +57,7 @@ func (s *session) restore(st *stage) error {
 	if st.optimizer != nil {
 		st.optimizer.SetSteps(s.state.Updates)
 	}
-	s.resume = ""
+	s.resume, s.resumed = "", s.resume
 	return nil
 }
 
@@ -69,12 +72,34 @@ func (s *session) loadBest(st *stage) error {
 	if !s.recipe.LoadBestModelAtEnd || s.state.Best == nil || s.state.Best.Step == s.state.Step {
 		return nil
 	}
-	path, _, err := checkpoint.Latest(s.path("best"))
-	if err != nil || path == "" {
+	path, err := s.findBest()
+	if err != nil {
 		return err
 	}
 	s.reporter.Note("taking the values of step %d, whose validation loss %.4f was the lowest", s.state.Best.Step, s.state.Best.Loss)
 	return checkpoint.ReadTensors(path, s.device, st.values())
+}
+
+// findBest finds the checkpoint of the lowest validation loss: in the output directory or, if the run goes on from one in another
+// directory, beside the checkpoints there.
+func (s *session) findBest() (string, error) {
+	places := []string{s.path("best")}
+	if s.resumed != "" {
+		places = append(places, filepath.Join(filepath.Dir(filepath.Dir(s.resumed)), "best"))
+	}
+	var notes []string
+	for _, place := range places {
+		path, damaged, err := checkpoint.Latest(place)
+		if err != nil {
+			return "", err
+		}
+		notes = append(notes, damaged...)
+		if path != "" && filepath.Base(path) == checkpoint.Name(s.state.Best.Step) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("recipe: load_best_model_at_end: the values of step %d, whose validation loss %.4f was the lowest, are not in %s: %s; go on with load_best_model_at_end false to take those of the last step",
+		s.state.Best.Step, s.state.Best.Loss, strings.Join(places, " or "), strings.Join(append(notes, "expected "+checkpoint.Name(s.state.Best.Step)), "; "))
 }
 
 // values are the trained tensors alone.
@@ -86,10 +111,11 @@ func (st *stage) values() []checkpoint.Tensor {
 	return all
 }
 
-// recipeHash identifies what must be equal for a resumed run to be the same run. Where results go, how often they are
-// logged or saved, and the number of threads do not matter.
+// recipeHash identifies what must be equal for a resumed run to be the same run. Where results go, where the rows lie (their digest
+// is compared, too), how often steps are logged or saved, and the number of threads do not matter.
 func recipeHash(r config.Recipe) string {
 	r.OutputDir, r.OverwriteOutputDir, r.ResumeFromCheckpoint = "", false, ""
+	r.Dataset, r.EvalDataset = nil, nil
 	r.LoggingSteps, r.LogFormat, r.SaveSteps, r.SaveTotalLimit, r.Threads, r.Merge = 0, "", 0, 0, 0, false
 	sum := sha256.Sum256(r.Resolved())
 	return hex.EncodeToString(sum[:])

@@ -33,6 +33,7 @@ func TrainBlocks(ctx context.Context, r config.Recipe, selection *sparse.Selecti
 	if selection != nil && s.state.Selection == nil {
 		s.state.Selection = newSelectionFile(selection)
 	}
+	s.chosen = selection != nil
 	switch r.FinetuningType {
 	case config.SMT:
 		err = s.smt(ctx)

@@ -33,7 +33,7 @@ const (
 
 // ChooseBlockSize is the block size that is asked for or, if that is 0, the one that fits a model of the given width (hidden_size):
 // of the multiples of 16 up to 256 and up to 1/32 of the width, the largest that divides all sides of the matrices, else the
-// largest, with ragged edges. reason says why a size that was not asked for is not 256, or is empty.
+// largest, with ragged edges; never less than 16. reason says why a size that was not asked for is not 256, or is empty.
 func ChooseBlockSize(asked int, matrices []Matrix, width int) (size int, reason string) {
 	if asked > 0 {
 		return asked, ""
@@ -47,8 +47,11 @@ func ChooseBlockSize(asked int, matrices []Matrix, width int) (size int, reason 
 		if common%b != 0 {
 			continue
 		}
-		if b == PaperBlock {
+		switch {
+		case b == PaperBlock:
 			return b, ""
+		case width < blocksAcross*MinBlock:
+			return b, fmt.Sprintf("block_size %d: the smallest, for a width of %d", b, width)
 		}
 		return b, fmt.Sprintf("block_size %d: the largest multiple of %d that divides the target matrices and lies %d times or more across the width of %d", b, MinBlock, blocksAcross, width)
 	}

@@ -9,40 +9,46 @@ import (
 	"smt/device"
 )
 
-// A Budget says how many blocks are selected; exactly one of its fields is set.
+// A Budget says how many blocks are selected; at most one of its fields is set, and none selects nothing.
 type Budget struct {
 	// NumBlocks is the number itself.
 	NumBlocks int
 	// TrainableRatio is the share of all parameters of the model that the selected blocks hold (the reference code's
-	// meaning): blocks = floor(ratio · parameters / b²).
+	// meaning): blocks = floor(ratio · parameters / e), e being the elements of a block: b², or where edges are ragged the mean
+	// of all blocks of the targets.
 	TrainableRatio float64
-	// TargetRatio is the share of the target matrices' parameters.
+	// TargetRatio is the share of the target matrices' parameters: blocks = floor(ratio · all blocks).
 	TargetRatio float64
 }
 
-// Blocks resolves the budget for targets with blocks of size b in a model of params parameters. At least one block is
-// selected, at most all there are.
+// Blocks resolves the budget for targets with blocks of size b in a model of params parameters. At least one block is selected; the
+// budget may be more than there are.
 func (b Budget) Blocks(size, params int, targets []Matrix) (int, error) {
-	available, elements := 0, 0
-	for _, m := range targets {
-		rows, cols := m.Grid(size)
-		available += rows * cols
-		elements += m.Out * m.In
+	available, elements := Extent(size, targets)
+	if available == 0 {
+		return 0, fmt.Errorf("sparse: no target matrix to select blocks from")
 	}
-	n := b.NumBlocks
+	n, each := b.NumBlocks, float64(elements)/float64(available)
 	switch {
 	case b.TrainableRatio > 0:
-		n = int(b.TrainableRatio * float64(params) / float64(size*size))
+		n = int(b.TrainableRatio * float64(params) / each)
 	case b.TargetRatio > 0:
-		n = int(b.TargetRatio * float64(elements) / float64(size*size))
+		n = int(b.TargetRatio * float64(elements) / each)
 	}
 	if n < 0 {
 		return 0, fmt.Errorf("sparse: a budget of %d blocks", n)
 	}
-	if available == 0 {
-		return 0, fmt.Errorf("sparse: no target matrix to select blocks from")
+	return max(n, 1), nil
+}
+
+// Extent counts the blocks of size b that matrices have, ragged ones included, and the elements.
+func Extent(size int, matrices []Matrix) (blocks, elements int) {
+	for _, m := range matrices {
+		rows, cols := m.Grid(size)
+		blocks += rows * cols
+		elements += m.Out * m.In
 	}
-	return min(max(n, 1), available), nil
+	return blocks, elements
 }
 
 // Strategy is where the budget applies.
@@ -51,7 +57,7 @@ type Strategy string
 const (
 	// Global ranks the blocks of all target matrices together.
 	Global Strategy = "global"
-	// PerMatrix gives every target matrix the same number of blocks.
+	// PerMatrix gives every target matrix the same number of blocks, or all of its own where these are fewer.
 	PerMatrix Strategy = "per_matrix"
 	// Spread gives every target matrix a number of blocks in proportion to its own, and spreads them in it: of its rows and
 	// columns of blocks none holds more than p blocks before no more can be added to those with less. Blocks with large
@@ -94,8 +100,8 @@ type Selection struct {
 
 // Select is the sub-matrix selector: it ranks blocks by score and keeps each group's budget. scores[i] is the grid of
 // target i, row by row. Ties go by matrix name, then row, then column. With PerMatrix the group's blocks are shared out
-// evenly over its matrices: all get ⌊blocks/matrices⌋, and the first few in order of name one more. With Spread a matrix gets
-// its exact share rounded down, and those with the largest remainders one more, of equal ones those with the best block.
+// evenly over its matrices, the first few in order of name getting one more; what a matrix has no room for goes to the others. With
+// Spread a matrix gets its exact share rounded down, and those with the largest remainders one more, of equal ones those with the best block.
 func Select(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups []Group) (*Selection, error) {
 	if !slices.Contains(Strategies, strategy) {
 		return nil, fmt.Errorf("sparse: selection %q: expected one of %s", strategy, strings.Trim(fmt.Sprint(Strategies), "[]"))
@@ -147,23 +153,25 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 			take(all[:min(g.Blocks, len(all))])
 			continue
 		}
-		weights, best := make([]int, len(g.Matrices)), make([]float64, len(g.Matrices))
+		room, best := make([]int, len(g.Matrices)), make([]float64, len(g.Matrices))
+		total := 0
 		for at, i := range g.Matrices {
-			weights[at] = 1
-			if strategy != Spread {
-				continue
-			}
-			if weights[at] = len(scores[i]); weights[at] > 0 {
+			room[at] = len(scores[i])
+			total += room[at]
+			if strategy == Spread && room[at] > 0 {
 				best[at] = slices.Max(scores[i])
 			}
 		}
 		first := func(x, y int) int {
 			return cmp.Or(cmp.Compare(best[y], best[x]), cmp.Compare(targets[g.Matrices[x]].Name, targets[g.Matrices[y]].Name))
 		}
-		for at, n := range share(g.Blocks, weights, first) {
+		divide := share
+		if strategy == PerMatrix {
+			divide = shareEvenly
+		}
+		for at, n := range divide(min(g.Blocks, total), room, first) {
 			i := g.Matrices[at]
 			all := order([]int{i})
-			n = min(n, len(all))
 			if strategy == Spread {
 				rows, cols := targets[i].Grid(b)
 				all = spread(all, n, rows, cols)
@@ -172,6 +180,29 @@ func rank(targets []Matrix, scores [][]float64, b int, strategy Strategy, groups
 		}
 	}
 	return selected
+}
+
+// shareEvenly divides n, at most the sum of room, into parts as equal as room allows: places with less room than their part are filled,
+// and the others share what is left; the first of them by order get one more.
+func shareEvenly(n int, room []int, order func(x, y int) int) []int {
+	parts, open := make([]int, len(room)), make([]int, len(room))
+	for i := range room {
+		open[i] = i
+	}
+	slices.SortFunc(open, func(x, y int) int { return cmp.Or(cmp.Compare(room[x], room[y]), order(x, y)) })
+	for len(open) > 0 && room[open[0]]*len(open) <= n {
+		parts[open[0]] = room[open[0]]
+		n -= room[open[0]]
+		open = open[1:]
+	}
+	slices.SortFunc(open, order)
+	for at, i := range open {
+		parts[i] = n / len(open)
+		if at < n%len(open) {
+			parts[i]++
+		}
+	}
+	return parts
 }
 
 // share divides n in proportion to weights: each place gets its exact share rounded down, and those with the largest remainders

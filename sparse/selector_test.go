@@ -28,7 +28,7 @@ func TestChooseBlockSize(t *testing.T) {
 		{[][2]int{{2048, 2048}, {512, 2048}}, 2048, 64, "block_size 64"},
 		{[][2]int{{576, 576}, {192, 576}, {1536, 576}}, 576, 16, "block_size 16"},
 		{[][2]int{{1792, 1792}, {256, 1792}}, 1792, 32, "block_size 32"}, // 48 does not divide
-		{[][2]int{{64, 64}, {32, 64}}, 64, 16, "block_size 16"},          // never below 16
+		{[][2]int{{64, 64}, {32, 64}}, 64, 16, "block_size 16: the smallest, for a width of 64"},
 		{[][2]int{{1000, 1000}, {500, 1000}}, 1600, 48, "block_size 48 with ragged edges"},
 	} {
 		var targets []Matrix
@@ -51,13 +51,23 @@ func TestBudget(t *testing.T) {
 		budget Budget
 		want   int
 	}{
-		{Budget{NumBlocks: 4}, 4}, {Budget{NumBlocks: 100}, 6}, {Budget{TrainableRatio: 0.01}, 1}, // never none
+		{Budget{NumBlocks: 4}, 4}, {Budget{NumBlocks: 100}, 100}, {Budget{TrainableRatio: 0.01}, 1}, // never none
 		{Budget{TrainableRatio: 0.25}, 3}, // 0.25 · 900000 / 65536 = 3.4
-		{Budget{TargetRatio: 0.5}, 3},
+		{Budget{TargetRatio: 0.5}, 3}, {Budget{TargetRatio: 1}, 6},
 	} {
 		if got, err := c.budget.Blocks(256, 900000, targets); err != nil || got != c.want {
 			t.Errorf("%+v: %d blocks, %v; expected %d", c.budget, got, err, c.want)
 		}
+	}
+	// With ragged edges a block holds less than b²: V's are 192 × 256 and 192 × 64.
+	ragged := []Matrix{matrix("q_proj", 576, 576), matrix("v_proj", 192, 576)} // 9 and 3 blocks, 36864 elements each in the mean
+	for ratio, want := range map[float64]int{0.1: 2, 0.5: 12} {
+		if got, err := (Budget{TrainableRatio: ratio}).Blocks(256, 900000, ragged); err != nil || got != want {
+			t.Errorf("ragged: %g of 900000: %d blocks, %v; expected %d", ratio, got, err, want)
+		}
+	}
+	if got, err := (Budget{TargetRatio: 1}).Blocks(256, 900000, ragged); err != nil || got != 12 {
+		t.Errorf("ragged: all of the targets: %d blocks, %v; expected 12", got, err)
 	}
 	// LLaMA3-8B with the reference code's ratio: 0.84 % of all parameters are 1029 blocks of the attention's 12288.
 	var llama []Matrix
@@ -103,6 +113,12 @@ func TestSelectGroupsAndStrategies(t *testing.T) {
 	s, err = Select(targets, scores, 16, PerMatrix, []Group{attention, mlp})
 	if err != nil || count(s) != "2 1 2" {
 		t.Errorf("per matrix: %s, %v", count(s), err)
+	}
+	for blocks, want := range map[int]string{9: "4 2 3", 11: "4 2 5", 14: "4 2 8", 20: "4 2 8"} { // q has 4 blocks and v 2
+		s, err := Select(targets, scores, 16, PerMatrix, []Group{{Matrices: []int{0, 1, 2}, Blocks: blocks}})
+		if err != nil || count(s) != want {
+			t.Errorf("%d blocks per matrix: %s, %v; expected %s", blocks, count(s), err, want)
+		}
 	}
 	if s.Matrices[0].Blocks[0].Block != (device.Block{Row: 1, Col: 1}) {
 		t.Errorf("the best block of q is %v", s.Matrices[0].Blocks[0])
