@@ -151,6 +151,32 @@ func (t *Template) Prompt(row *Row) (Text, error) {
 	return Text{Content: content}, nil
 }
 
+// EndOfTurn returns the token with which a model trained on this chat template ends its turn: the one that the template
+// writes behind what the assistant says. ok is false where there is no such token: for other templates, and for chats
+// whose turns end with none, as when the end-of-sequence token is appended, or with several.
+func (t *Template) EndOfTurn(tok Tokenizer) (id int32, ok bool) {
+	if t.name != TemplateChat {
+		return 0, false
+	}
+	const answer = "42" // no tokens that end a turn hold it
+	text, err := t.opt.Chat.supervise([]Message{{RoleUser, "?"}, {RoleAssistant, answer}}, true)
+	if err != nil || text.AppendEOS {
+		return 0, false
+	}
+	turn := text.Supervised[0]
+	content := text.Content[:turn.End]
+	said := strings.LastIndex(content, answer) + len(answer)
+	closing := said + len(content[said:]) - len(strings.TrimSpace(content[said:]))
+	ids, spans := tok.EncodeOffsets(text.Content, text.AddSpecial, nil, nil)
+	for i, s := range spans {
+		// A token may take in the white space beside it.
+		if s.Start >= said && s.Start <= closing && s.End >= turn.End {
+			return ids[i], true
+		}
+	}
+	return 0, false
+}
+
 func (t *Template) renderChat(row *Row) (Text, error) {
 	text, err := t.opt.Chat.supervise(chatOf(row), t.opt.MaskHistory)
 	if err != nil {
@@ -213,8 +239,9 @@ const (
 	evaluation
 )
 
-// llmAdapters is the text of an indented literal in the project's Python code. For training it ends the first line
-// with two spaces and indents the line between sections; for evaluation it has one space and an empty line.
+// llmAdapters is the text of indented literals in the project's Python code. For training they indent the line between
+// sections, for evaluation it is empty. The spaces that end the first line are two in training and one in evaluation, and
+// with an input one and none.
 func llmAdapters(row *Row, p purpose) string {
 	const indent = "                " // 16 spaces
 	first, between := "  ", "\n"+indent+"\n"
@@ -223,22 +250,22 @@ func llmAdapters(row *Row, p purpose) string {
 	}
 	intro, input := withoutInput, ""
 	if row.Input != "" {
-		intro = withInput
+		intro, first = withInput, first[1:]
 		input = between + indent + "### Input:\n" + indent + row.Input
 	}
 	return intro + first + "\n\n" + indent + "### Instruction:\n" + indent + row.Instruction + input + between +
 		indent + "### Response:\n" + indent
 }
 
-// smtReference asks the input instead of the instruction if there is one.
+// smtReference asks the input instead of the instruction if there is one, but only in training: the project's evaluation
+// knows no input.
 func smtReference(row *Row, p purpose) string {
-	question := row.Instruction
-	if row.Input != "" {
-		question = row.Input
-	}
-	first := "  "
-	if p == evaluation {
-		first = " "
+	question, first := row.Instruction, " "
+	if p == training {
+		first = "  "
+		if row.Input != "" {
+			question = row.Input
+		}
 	}
 	return "<s> " + withoutInput + first + "\n\n### Instruction:\n" + question + "\n\n### Response:\n"
 }

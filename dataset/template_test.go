@@ -40,7 +40,7 @@ func TestInstructionTemplates(t *testing.T) {
 
                 ### Response:
                 `, true},
-		{TemplateLLMAdapters, input, introInput + `  
+		{TemplateLLMAdapters, input, introInput + ` 
 
                 ### Instruction:
                 Add.
@@ -49,7 +49,7 @@ func TestInstructionTemplates(t *testing.T) {
                 1 2
                 
                 ### Response:
-                `, introInput + ` 
+                `, introInput + `
 
                 ### Instruction:
                 Add.
@@ -62,7 +62,7 @@ func TestInstructionTemplates(t *testing.T) {
 		{TemplateSMTReference, plain, "<s> " + intro + "  \n\n### Instruction:\nAdd.\n1 and 2\n\n### Response:\n",
 			"<s> " + intro + " \n\n### Instruction:\nAdd.\n1 and 2\n\n### Response:\n", false},
 		{TemplateSMTReference, input, "<s> " + intro + "  \n\n### Instruction:\n1 2\n\n### Response:\n",
-			"<s> " + intro + " \n\n### Instruction:\n1 2\n\n### Response:\n", false},
+			"<s> " + intro + " \n\n### Instruction:\nAdd.\n\n### Response:\n", false},
 	}
 	for _, test := range tests {
 		template, err := NewTemplate(test.template, FormatInstruction, TemplateOptions{})
@@ -117,6 +117,40 @@ func TestOtherTemplates(t *testing.T) {
 		if text.Content != test.content || text.Content[span.Start:span.End] != test.response {
 			t.Errorf("%s: %q with %v supervised, want %q with %q", template.Name(), text.Content, span, test.content, test.response)
 		}
+	}
+}
+
+// The token that ends an assistant's turn is the template's own, whatever stands around it; it must be one token.
+func TestEndOfTurn(t *testing.T) {
+	for _, c := range []struct {
+		name, source string
+		want         int32 // 0: none
+	}{
+		{"close", "{% for m in messages %}<{{ m.role }}>{{ m.content }}~{% endfor %}", '~'},
+		{"white space", "{% for m in messages %}<{{ m.role }}>\n{{ m.content }} ~\n{% endfor %}", '~'},
+		{"a special token", "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}", eosID},
+		{"none", "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}", 0},
+		{"several tokens", "{% for m in messages %}[{{ m.role }}]{{ m.content }}!~\n{% endfor %}", 0},
+		{"refuses the chat", "{{ raise_exception('no') }}", 0},
+	} {
+		chat, err := NewChatTemplate(c.source, ChatOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		template, err := NewTemplate(TemplateChat, FormatInstruction, TemplateOptions{Chat: chat})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := template.EndOfTurn(byteTokenizer{}); got != c.want || ok != (c.want != 0) {
+			t.Errorf("%s: token %d, %t, expected %d", c.name, got, ok, c.want)
+		}
+	}
+	template, err := NewTemplate(TemplateAlpaca, FormatInstruction, TemplateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := template.EndOfTurn(byteTokenizer{}); ok {
+		t.Errorf("alpaca: token %d", got)
 	}
 }
 
