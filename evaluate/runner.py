@@ -7,7 +7,8 @@ report = os.fdopen(3, "w")
 
 
 def read_only(directory):
-    # For a mount namespace of its own: all mounts become read-only but the directory, which is mounted on itself.
+    # For a mount namespace of its own: all mounts become read-only but the directory, which is mounted on itself. An empty
+    # file system hides /proc, which still shows the processes outside.
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -15,6 +16,8 @@ def read_only(directory):
     path = directory.encode()
     if libc.mount(b"none", b"/", None, ms_private | ms_rec, None) or libc.mount(path, path, None, ms_bind, None):
         raise OSError(ctypes.get_errno(), "mount")
+    if libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
+        raise OSError(ctypes.get_errno(), "mount /proc")
 
     def change(path, flags, set, clear):
         attributes = (ctypes.c_uint64 * 4)(set, clear, 0, 0)

@@ -23,8 +23,8 @@ var ErrCodeExecution = errors.New("evaluate: this task runs programs that the mo
 
 // A Sandbox runs Python programs in processes of their own: with an empty environment, in an empty temporary directory, with
 // limits of time, memory and file size, and killed together with all processes that they started. Where the system allows it
-// (Linux with user namespaces, see Isolation) they have no network, see no other process, and can write nowhere but in that
-// directory.
+// (Linux with user namespaces, see Isolation) they have no network, see no other process in /proc and can signal none, and
+// can write nowhere but in that directory.
 //
 // This keeps accidents from doing harm. It is no defence against a program that was written to break out.
 type Sandbox struct {
@@ -83,7 +83,7 @@ func (s *Sandbox) Isolation() string {
 	case len(s.wrapper) == 0:
 		return limits + ", a process group; no namespaces here, so network and files are within reach"
 	case !slices.Contains(s.wrapper, "--mount"):
-		return limits + ", no network, no other processes; files are within reach"
+		return limits + ", no network, no signals to other processes; files are within reach"
 	}
 	return limits + ", no network, no other processes, read-only files"
 }
