@@ -14,8 +14,8 @@ import (
 // LockName is the file that [Lock] makes in the directory it locks.
 const LockName = ".lock"
 
-// ErrLocked is what the error of [Lock] wraps if another process, or this one, holds the lock.
-var ErrLocked = errors.New("the directory is locked")
+// ErrLocked is what the errors of [Lock] and [LockFile] wrap if another process, or this one, holds the lock.
+var ErrLocked = errors.New("locked")
 
 // Lock takes the exclusive lock of an existing directory, or fails at once with the id of the process that holds it. The
 // lock ends with release, which may be called more than once, or with the process, however it ends.
@@ -47,6 +47,19 @@ func Lock(dir string) (release func(), err error) {
 		}
 		return sync.OnceFunc(func() { unlock(file, path) }), nil
 	}
+}
+
+// LockFile takes the exclusive lock of an open file, or fails at once if someone else has opened and locked it. The lock
+// ends when the file is closed, or with the process. It is for files that no holder removes; those who only read need none.
+func LockFile(file *os.File) error {
+	held, err := tryLock(file)
+	if err != nil {
+		return explain(file.Name(), err)
+	}
+	if !held {
+		return fmt.Errorf("durable: %s: is in use by another process; wait for it or stop it: %w", file.Name(), ErrLocked)
+	}
+	return nil
 }
 
 // readHolder tells the process id that the lock file holds.

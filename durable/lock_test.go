@@ -32,6 +32,30 @@ func TestLockTellsTheHolder(t *testing.T) {
 	}
 }
 
+// A file is locked as long as it is open, whoever opens it a second time.
+func TestLockFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rows.jsonl")
+	open := func() *os.File {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		return file
+	}
+	first, second := open(), open()
+	if err := LockFile(first); err != nil {
+		t.Fatal(err)
+	}
+	if err := LockFile(second); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, expected the file and that it is locked", err)
+	}
+	first.Close()
+	if err := LockFile(second); err != nil {
+		t.Errorf("after the first is closed: %v", err)
+	}
+}
+
 // Whoever wins, never are there two holders, though every release removes the file.
 func TestLockExcludes(t *testing.T) {
 	dir := t.TempDir()

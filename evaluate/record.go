@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"smt/dataset"
+	"smt/durable"
 )
 
 // A Record is what became of one row: a line of the file of records.
@@ -89,7 +90,8 @@ type records struct {
 // maxRecordLine bounds the memory that a damaged file can take.
 const maxRecordLine = 16 << 20
 
-// openRecords begins a file, or reads what an earlier run has left in it.
+// openRecords begins a file, or reads what an earlier run has left in it. The file is locked until it is closed: lines of
+// two processes in one file would make it useless to both.
 func openRecords(path string, header recordHeader) (*records, error) {
 	r := &records{path: path, rows: make([]Record, header.Rows), done: make([]bool, header.Rows), left: header.Rows}
 	if path == "" {
@@ -99,6 +101,10 @@ func openRecords(path string, header recordHeader) (*records, error) {
 	if r.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return nil, fmt.Errorf("evaluate: records: %w", err)
 	}
+	if err := durable.LockFile(r.file); err != nil {
+		r.file.Close()
+		return nil, fmt.Errorf("evaluate: records: %w", err)
+	}
 	if err := r.resume(header); err != nil {
 		r.file.Close()
 		return nil, err
@@ -106,7 +112,8 @@ func openRecords(path string, header recordHeader) (*records, error) {
 	return r, nil
 }
 
-// resume makes the file ready for more. A last line that was cut short is taken off.
+// resume makes the file ready for more. A last line that was cut short is taken off; a first one only if it is the
+// beginning of the header, since what has no whole line may be any file.
 func (r *records) resume(header recordHeader) error {
 	end, err := readRecords(r.file, r.path, func(got recordHeader) error {
 		if got != header {
@@ -114,6 +121,9 @@ func (r *records) resume(header recordHeader) error {
 		}
 		return nil
 	}, r.keep)
+	if err == nil && end == 0 {
+		err = r.checkBeginning(header)
+	}
 	if err != nil {
 		return fmt.Errorf("%w; remove the file to begin anew, or name another", err)
 	}
@@ -125,6 +135,22 @@ func (r *records) resume(header recordHeader) error {
 	}
 	if end == 0 {
 		return r.write(header)
+	}
+	return nil
+}
+
+// checkBeginning refuses a file without a whole line that does not begin as one with this header does.
+func (r *records) checkBeginning(header recordHeader) error {
+	line, err := encodeLine(header)
+	if err != nil {
+		return err
+	}
+	left, err := io.ReadAll(io.NewSectionReader(r.file, 0, int64(len(line))))
+	if err != nil {
+		return fmt.Errorf("evaluate: records: %w", err)
+	}
+	if !bytes.HasPrefix(line, left) {
+		return fmt.Errorf("evaluate: %s: not a file of records: it has no whole line, and begins with %.40q, expected %.40q", r.path, left, line)
 	}
 	return nil
 }
@@ -202,14 +228,23 @@ func (r *records) add(record Record) error {
 }
 
 func (r *records) write(v any) error {
-	line, err := json.Marshal(v)
-	if err == nil {
-		_, err = r.file.Write(append(line, '\n'))
-	}
+	line, err := encodeLine(v)
 	if err != nil {
+		return err
+	}
+	if _, err := r.file.Write(line); err != nil {
 		return fmt.Errorf("evaluate: records: %w", err)
 	}
 	return nil
+}
+
+// encodeLine is a header or record as it stands in the file, with the end of the line.
+func encodeLine(v any) ([]byte, error) {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: records: %w", err)
+	}
+	return append(line, '\n'), nil
 }
 
 // close makes the file safe on disk.
