@@ -46,11 +46,15 @@ func customTask(name, answerKind string, rows []dataset.Row) (Task, error) {
 	if name == "" || strings.ContainsAny(name, "/\\,") {
 		return t, fmt.Errorf("evaluate: task %q: expected a name without slashes and commas", name)
 	}
+	if strings.EqualFold(name, PerplexityTask) {
+		return t, fmt.Errorf("evaluate: task %q: %s is the loss of responses, which have no answers to judge; give the rows another name "+
+			"(an Evaluator measures it by ResponseLoss)", name, PerplexityTask)
+	}
 	if answerKind == "" {
 		k, ok := deriveKind(rows)
 		if !ok {
 			return t, fmt.Errorf("evaluate: task %q is none of %s, and its rows do not tell what their answers are; say so with "+
-				"answer_kind: %s", name, strings.Join(TaskNames(), ", "), strings.Join(kindNames, ", "))
+				"answer_kind: %s", name, strings.Join(append(TaskNames(), PerplexityTask), ", "), strings.Join(kindNames, ", "))
 		}
 		t.kind = k
 	} else {

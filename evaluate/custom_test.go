@@ -56,6 +56,8 @@ func TestNewTask(t *testing.T) {
 		want       string
 	}{
 		{"mine", "", free, `task "mine" is none of boolq, piqa`},
+		{"mine", "", free, ", mbpp, perplexity, and its rows"},
+		{"Perplexity", "number", numbers, "perplexity is the loss of responses"},
 		{"mine", "", free, "say so with answer_kind: choice, number, letter, label, translation, code"},
 		{"mine", "text", free, `answer_kind "text": expected one of choice`},
 		{"gsm8k", "letter", letters, "the answers of task gsm8k are of the kind number"},
@@ -135,7 +137,8 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// Two of three rows "Yes" and the only "No" of x right: (2/3 + 1) / 2. One of y's two labels right: 1/2.
+// Two of three rows "Yes" and the only "No" of x right: (2/3 + 1) / 2. One of y's two labels right: 1/2. The options of
+// pubmedqa are labels, too; those of a task of the papers are not.
 func TestBalancedAccuracy(t *testing.T) {
 	rows := rowsOf([3]string{"a", "", "Yes"}, [3]string{"b", "", "Yes"}, [3]string{"c", "", "Yes"}, [3]string{"d", "", "No"},
 		[3]string{"e", "", "Yes"}, [3]string{"f", "", "No"})
@@ -146,12 +149,20 @@ func TestBalancedAccuracy(t *testing.T) {
 	for i, correct := range []bool{true, false, true, true, false, true} {
 		records = append(records, Record{Row: i, Answer: rows[i].Answer}.judged(correct))
 	}
-	labelled := newResult(Task{Name: "legalbench", kind: label}, Likelihood, rows, records)
-	if want := (5.0/6 + 1.0/2) / 2; math.Abs(*labelled.BalancedAccuracy-want) > 1e-15 || labelled.Correct != 4 {
-		t.Errorf("%+v, %g, expected a balanced accuracy of %g, 4 correct", labelled, *labelled.BalancedAccuracy, want)
+	for _, name := range []string{"legalbench", "pubmedqa"} {
+		labelled := newResult(mustFind(t, name), Likelihood, rows, records)
+		if labelled.BalancedAccuracy == nil {
+			t.Errorf("%s: no balanced accuracy: %+v", name, labelled)
+			continue
+		}
+		if want := (5.0/6 + 1.0/2) / 2; math.Abs(*labelled.BalancedAccuracy-want) > 1e-15 || labelled.Correct != 4 {
+			t.Errorf("%s: %+v, %g, expected a balanced accuracy of %g, 4 correct", name, labelled, *labelled.BalancedAccuracy, want)
+		}
 	}
-	if other := newResult(Task{Name: "boolq", kind: choice}, Likelihood, rows, records); other.BalancedAccuracy != nil {
-		t.Errorf("%+v: a task without labels", other)
+	for _, name := range []string{"boolq", "gsm8k"} {
+		if other := newResult(mustFind(t, name), Likelihood, rows, records); other.BalancedAccuracy != nil {
+			t.Errorf("%+v: a task without labels", other)
+		}
 	}
 }
 

@@ -76,13 +76,28 @@ func (e *Evaluator) Evaluate(ctx context.Context, task Task, protocol string, ro
 
 // check refuses what cannot be evaluated.
 func (e *Evaluator) check(task Task, protocol string, rows []dataset.Row) error {
-	if err := CheckProtocol(protocol, task); err != nil {
-		return err
-	}
 	if task.RunsCode() && e.Sandbox == nil {
 		return ErrCodeExecution
 	}
-	return CheckRows(task, rows)
+	return Check(task, protocol, rows)
+}
+
+// Check refuses what no model can be evaluated on: a protocol that does not fit the task ([CheckProtocol]), rows whose
+// answers the task cannot judge ([CheckRows]), and under the likelihood protocol rows that do not list the options to
+// compare, or lack the answer among them.
+func Check(task Task, protocol string, rows []dataset.Row) error {
+	if err := CheckProtocol(protocol, task); err != nil {
+		return err
+	}
+	if err := CheckRows(task, rows); err != nil || protocol != Likelihood {
+		return err
+	}
+	for i := range rows {
+		if err := task.checkOptions(&rows[i]); err != nil {
+			return rowError(&rows[i], i, err)
+		}
+	}
+	return nil
 }
 
 // CheckRows refuses rows whose answers a task cannot judge.
@@ -183,6 +198,8 @@ func (e *Evaluator) runGeneration(ctx context.Context, template *dataset.Templat
 	var places []int
 	var texts []string
 	var prompts [][]int32
+	options := decoding(protocol, task, e.MaxNewTokens)
+	options.StopIDs = StopTokens(e.Decoder.Config, e.Tokenizer, template)
 	for i := range rows {
 		if file.done[i] {
 			continue
@@ -191,9 +208,14 @@ func (e *Evaluator) runGeneration(ctx context.Context, template *dataset.Templat
 		if err != nil {
 			return err
 		}
-		places, texts, prompts = append(places, i), append(texts, text.Content), append(prompts, e.encodePrompt(text))
+		prompt := e.encodePrompt(text)
+		if limit := e.Decoder.Config.MaxPosition; options.MaxNewTokens > limit-len(prompt) {
+			return rowError(&rows[i], i, fmt.Errorf("%d tokens and up to %d new ones, the model was made for %d (max_position_embeddings); "+
+				"leave the row out, or generate fewer: the protocol %s with a smaller max_new_tokens", len(prompt), options.MaxNewTokens, limit, Greedy))
+		}
+		places, texts, prompts = append(places, i), append(texts, text.Content), append(prompts, prompt)
 	}
-	return generate.Each(e.Decoder, prompts, decoding(protocol, task, e.MaxNewTokens), func(i int, tokens []int32) error {
+	return generate.Each(e.Decoder, prompts, options, func(i int, tokens []int32) error {
 		whole := append(prompts[i][:len(prompts[i]):len(prompts[i])], tokens...)
 		output := scored(protocol, task, e.Tokenizer.Decode(prompts[i], true), e.Tokenizer.Decode(whole, true))
 		record, err := e.judge(ctx, task, &rows[places[i]], Record{Row: places[i], Prompt: texts[i], Output: output})

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"smt/dataset"
+	"smt/durable"
+	"smt/generate"
 	"smt/model"
 )
 
@@ -215,6 +217,7 @@ func TestRecordErrors(t *testing.T) {
 	}{
 		"other data":    {whole, questionRows(4), "records.jsonl:1: the records are of another run"},
 		"not a record":  {[]byte("hello\n"), rows, "records.jsonl:1: not a record"},
+		"no whole line": {[]byte("[1]"), rows, "records.jsonl: not a file of records: it has no whole line, and begins with \"[1]\""},
 		"unknown field": {slices.Concat(lines[0], []byte(`{"row":0,"note":1}`+"\n")), rows, `records.jsonl:2: not a record: json: unknown field "note"`},
 		"row twice":     {slices.Concat(lines[0], lines[1], lines[1]), rows, "records.jsonl:3: row"},
 		"row too large": {slices.Concat(lines[0], []byte(`{"row":3}`+"\n")), rows, "records.jsonl:2: row 3: expected each of 0 to 2 once"},
@@ -230,42 +233,80 @@ func TestRecordErrors(t *testing.T) {
 			t.Errorf("%s: the file was changed", name)
 		}
 	}
+	other, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := durable.LockFile(other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Run(task, Likelihood, rows); !errors.Is(err, durable.ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("in use: error %v", err)
+	}
 	e.Records = filepath.Join(t.TempDir(), "none", "records.jsonl")
 	if _, err := e.Run(task, Likelihood, rows); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: error %v", err)
 	}
 }
 
-// TestGeneration checks the whole way from rows to accuracy with a model whose tokens mean something: what it writes is
-// the same as generate makes of the prompt.
+// TestGeneration checks the whole way from rows to accuracy: what stands in a record is what generate makes of the row's
+// prompt, cut and judged as the protocol says.
 func TestGeneration(t *testing.T) {
-	for _, protocol := range []string{LLMAdapters, SMT} {
-		e := newEvaluator(t, "llama")
-		e.Records = filepath.Join(t.TempDir(), "records.jsonl")
-		rows := []dataset.Row{
-			{Format: dataset.FormatInstruction, Instruction: "a", Answer: "3"},
-			{Format: dataset.FormatInstruction, Instruction: "longer", Answer: "-1.5"},
+	for _, c := range []struct {
+		protocol, task string
+		answers        []string
+	}{{LLMAdapters, "boolq", []string{"true", "false"}}, {SMT, "gsm8k", []string{"3"}}, {Greedy, "gsm8k", []string{"0"}}} {
+		e, task := newEvaluator(t, "llama"), mustFind(t, c.task)
+		e.MaxNewTokens = 16
+		var rows []dataset.Row
+		for i, answer := range c.answers {
+			rows = append(rows, dataset.Row{Format: dataset.FormatInstruction, Instruction: []string{"a", "longer"}[i], Answer: answer})
 		}
 		calls := 0
 		e.Progress = func(done, total int) {
-			if calls++; done != calls || total != 2 {
-				t.Errorf("progress %d of %d, expected %d of 2", done, total, calls)
+			if calls++; done != calls || total != len(rows) {
+				t.Errorf("progress %d of %d, expected %d of %d", done, total, calls, len(rows))
 			}
 		}
-		result, err := e.Run(mustFind(t, "gsm8k"), protocol, rows)
+		result, records, err := e.Evaluate(t.Context(), task, c.protocol, rows)
 		if err != nil {
 			t.Fatal(err)
 		}
-		records := loadRecords(t, e.Records)
-		if len(records) != 2 || result.Total != 2 || result.Task != "gsm8k" || result.Protocol != protocol {
-			t.Fatalf("%+v, %d records", result, len(records))
+		if len(records) != len(rows) || result.Total != len(rows) || result.Task != c.task || result.Protocol != c.protocol || calls != len(rows) {
+			t.Fatalf("%+v, %d records, %d calls of progress", result, len(records), calls)
 		}
-		for i, r := range records {
-			task := mustFind(t, "gsm8k")
-			if r.Answer != rows[i].Answer || !strings.Contains(r.Prompt, rows[i].Instruction) ||
-				r.Extracted != task.Extract(r.Output) || r.Correct != task.Correct(r.Extracted, r.Answer) {
-				t.Errorf("record %+v", r)
+		template, err := e.template(c.protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var prompts [][]int32
+		for i := range rows {
+			text, err := template.Prompt(&rows[i])
+			if err != nil {
+				t.Fatal(err)
 			}
+			prompts = append(prompts, e.encodePrompt(text))
+		}
+		written, err := generate.Batch(e.Decoder, prompts, decoding(c.protocol, task, e.MaxNewTokens), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		correct, wrote := 0, 0
+		for i, r := range records {
+			prompt := e.Tokenizer.Decode(prompts[i], true)
+			output := scored(c.protocol, task, prompt, prompt+e.Tokenizer.Decode(written[i], true))
+			if r.Answer != rows[i].Answer || !strings.Contains(r.Prompt, rows[i].Instruction) || r.Output != output ||
+				r.Extracted != task.Extract(r.Output) || r.Correct != task.Correct(r.Extracted, r.Answer) {
+				t.Errorf("%s: record %+v, expected the output %q", c.protocol, r, output)
+			}
+			wrote += len(output)
+			if r.Correct {
+				correct++
+			}
+		}
+		if result.Correct != correct || wrote == 0 {
+			t.Errorf("%s: %d correct, expected %d; %d bytes were written", c.protocol, result.Correct, correct, wrote)
 		}
 	}
 }
@@ -289,6 +330,8 @@ func TestRunErrors(t *testing.T) {
 		{"ARC-Easy", Likelihood, row("no options", "answer1"), `x.json:2: field "instruction": no "Answer format:"`},
 		{"ARC-Easy", Likelihood, row("Answer format: answer1/answer2", "answer3"), `x.json:2: field "answer": "answer3", expected one of the options`},
 		{"ARC-Easy", Likelihood, row(strings.Repeat("x", 1024)+" Answer format: answer1/answer2", "answer1"), "the model was made for 1024"},
+		{"ARC-Easy", LLMAdapters, row(strings.Repeat("x", 1024), "answer1"), "x.json:2: 1"},
+		{"ARC-Easy", LLMAdapters, row(strings.Repeat("x", 1024), "answer1"), " tokens and up to 32 new ones, the model was made for 1024"},
 		{"ARC-Easy", Likelihood, []dataset.Row{{Format: dataset.FormatInstruction}}, "row 0: field \"answer\""},
 	} {
 		if _, err := e.Run(mustFind(t, c.task), c.protocol, c.rows); err == nil || !strings.Contains(err.Error(), c.want) {

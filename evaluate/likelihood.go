@@ -36,9 +36,6 @@ func (e *Evaluator) newQuestion(template *dataset.Template, task Task, row *data
 	if err != nil {
 		return nil, rowError(row, index, err)
 	}
-	if !slices.Contains(options, row.Answer) {
-		return nil, rowError(row, index, fmt.Errorf("field \"answer\": %q, expected one of the options %q", row.Answer, options))
-	}
 	q := &question{row: index, options: options, scoredFrom: math.MaxInt, sums: make([]float64, len(options))}
 	prompt, err := template.Prompt(row)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"smt/dataset"
 	"smt/generate"
+	"smt/model"
 )
 
 // The names of the protocols.
@@ -69,6 +70,31 @@ func decoding(protocol string, task Task, limit int) generate.Options {
 		return generate.Options{Beams: 4, MaxNewTokens: 32}
 	}
 	return generate.Options{Beams: 4, MaxNewTokens: 256}
+}
+
+// StopTokens lists, each once, the tokens with which a model may end its response: the end-of-sequence tokens of its
+// configuration, the tokenizer's, with which training ends a response, and the one that ends an assistant's turn where the
+// template is a chat's. template may be nil.
+func StopTokens(config *model.Config, tok dataset.Tokenizer, template *dataset.Template) []int32 {
+	var stops []int32
+	add := func(id int32) {
+		// Beam search looks at more continuations the more stop tokens there are.
+		if !slices.Contains(stops, id) {
+			stops = append(stops, id)
+		}
+	}
+	for _, id := range config.EOS {
+		add(id)
+	}
+	if id, ok := tok.EOS(); ok {
+		add(id)
+	}
+	if template != nil {
+		if id, ok := template.EndOfTurn(tok); ok {
+			add(id)
+		}
+	}
+	return stops
 }
 
 // promptTemplate returns the template whose prompts a generating protocol uses.

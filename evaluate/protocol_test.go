@@ -1,10 +1,12 @@
 package evaluate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"smt/dataset"
+	"smt/generate"
 )
 
 // The prompts of the two projects' evaluation scripts, byte for byte.
@@ -54,6 +56,57 @@ func TestDecoding(t *testing.T) {
 	}
 	if o := decoding(Greedy, mustFind(t, "multi30k"), 0); o.MaxNewTokens != 256 {
 		t.Errorf("greedy without a limit: %+v", o)
+	}
+}
+
+// eosTokenizer is bytesTokenizer with another end-of-sequence token.
+type eosTokenizer struct {
+	bytesTokenizer
+	eos int32
+}
+
+func (t eosTokenizer) EOS() (int32, bool) { return t.eos, true }
+
+// TestStopTokens generates until the tokenizer's end-of-sequence token, which the model's configuration does not know.
+func TestStopTokens(t *testing.T) {
+	e := newEvaluator(t, "llama")
+	e.Decoder.Config.EOS, e.MaxNewTokens = []int32{7, 7}, 8
+	rows := []dataset.Row{{Format: dataset.FormatInstruction, Instruction: "a", Answer: "3"}}
+	template, err := e.template(Greedy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := template.Prompt(&rows[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := generate.Batch(e.Decoder, [][]int32{e.encodePrompt(text)}, generate.Options{MaxNewTokens: 8, StopIDs: []int32{}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := len(written[0]) - 1
+	stop := written[0][last]
+	e.Tokenizer = eosTokenizer{eos: stop}
+	_, records, err := e.Evaluate(t.Context(), mustFind(t, "gsm8k"), Greedy, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := e.Tokenizer.Decode(written[0][:slices.Index(written[0], stop)], true); records[0].Output != want {
+		t.Errorf("output %q, expected %q, before the token %d", records[0].Output, want, stop)
+	}
+
+	chat, err := dataset.NewChatTemplate("{% for m in messages %}[{{ m.role }}] {{ m.content }} ~\n{% endfor %}", dataset.ChatOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if template, err = dataset.NewTemplate(dataset.TemplateChat, dataset.FormatInstruction, dataset.TemplateOptions{Chat: chat}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := StopTokens(e.Decoder.Config, e.Tokenizer, template), []int32{7, stop, firstByte + '~'}; !slices.Equal(got, want) {
+		t.Errorf("stop tokens %v, expected %v", got, want)
+	}
+	if got, want := StopTokens(e.Decoder.Config, eosTokenizer{eos: 7}, nil), []int32{7}; !slices.Equal(got, want) {
+		t.Errorf("stop tokens %v, expected %v", got, want)
 	}
 }
 

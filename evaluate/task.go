@@ -95,6 +95,10 @@ func (t Task) HasOptions() bool { return t.kind == choice || t.kind == label }
 // HasLabels reports whether the answers are labels of a closed set that the rows themselves tell.
 func (t Task) HasLabels() bool { return t.kind == label }
 
+// balances reports whether accuracy is also taken label by label: where the answers are labels that say the same in every
+// row. The options of the papers' tasks mostly number what a row offers.
+func (t Task) balances() bool { return t.kind == label || t.kind == choice && t.pattern == nil }
+
 // RunsCode reports whether the task runs what the model writes.
 func (t Task) RunsCode() bool { return t.kind == code }
 
@@ -153,13 +157,18 @@ func (t Task) check(row *dataset.Row) error {
 		}
 		return nil
 	case t.HasOptions() && t.pattern == nil:
-		options, err := t.options(row)
-		if err == nil && !slices.Contains(options, row.Answer) {
-			err = fmt.Errorf("field \"answer\": %q, expected one of the options %q", row.Answer, options)
-		}
-		return err
+		return t.checkOptions(row)
 	}
 	return t.checkAnswer(row.Answer)
+}
+
+// checkOptions refuses a row whose answer is none of its options, or that has none.
+func (t Task) checkOptions(row *dataset.Row) error {
+	options, err := t.options(row)
+	if err == nil && !slices.Contains(options, row.Answer) {
+		err = fmt.Errorf("field \"answer\": %q, expected one of the options %q", row.Answer, options)
+	}
+	return err
 }
 
 // checkAnswer is check for tasks whose answers have the same form in every row.
