@@ -116,6 +116,8 @@ func TestErrors(t *testing.T) {
 		{"missing dataset", []string{"train", "--model_name_or_path", modelDir, "--output_dir", out}, ExitUsage, []string{"dataset is missing"}},
 		{"not a model", []string{"info", dir}, ExitNoModel, []string{"config.json"}},
 		{"unknown task", []string{"eval", "--model_name_or_path", modelDir, "--task", "chess", "--dataset", rows}, ExitUsage, []string{"boolq"}},
+		{"bad temperature", []string{"generate", "--model_name_or_path", modelDir, "--prompt", "a", "--temperature", "-1"}, ExitUsage, []string{"temperature -1"}},
+		{"long prompt", []string{"generate", "--model_name_or_path", modelDir, "--prompt", strings.Repeat("a", 200)}, ExitUsage, []string{"200 tokens and up to 128 new ones"}},
 		{"unknown command", []string{"trian"}, ExitUsage, []string{"trian"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

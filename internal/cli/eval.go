@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -67,11 +68,10 @@ standard output, progress to standard error. docs/evaluation.md states all of it
 			if o.compare {
 				return compareRuns(args[0], args[1], &out)
 			}
-			if err := o.measure(cmd, &out); err != nil {
-				return err
-			}
+			// What was measured before a task failed, or Ctrl-C, is shown all the same.
+			err := o.measure(cmd, &out)
 			out.tables(o.dataset)
-			return out.err
+			return cmp.Or(err, out.err)
 		},
 	}
 	o.model.bind(cmd)
@@ -94,7 +94,7 @@ standard output, progress to standard error. docs/evaluation.md states all of it
 		{"loss per response token, as JSON", "smt eval --model_name_or_path M --task perplexity --dataset rows.json --log_format json"},
 		{"rows of your own whose answers are numbers", "smt eval --model_name_or_path M --task mine --answer_kind number --dataset mine.json"},
 		{"is B better than A on the same rows?", "smt eval --compare A.jsonl B.jsonl"},
-	}, ExitNoModel, ExitBadData, ExitBadModel, ExitIO, ExitInterrupted)
+	}, ExitNoModel, ExitLocked, ExitBadData, ExitBadModel, ExitIO, ExitInterrupted)
 	return cmd
 }
 

@@ -2,12 +2,15 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"smt/evaluate"
 	"smt/model/modeltest"
 )
 
@@ -97,16 +100,60 @@ func TestEvalSeveralTasks(t *testing.T) {
 	}
 }
 
+// TestEvalKeepsResults: a task that fails late takes nothing from the report of those before it, and names its row.
+func TestEvalKeepsResults(t *testing.T) {
+	modelDir, dir := evalFiles(t)
+	write(t, filepath.Join(dir, "multi30k.json"), `[{"instruction": "say", "output": "", "answer": "ein mann"},
+		{"instruction": "`+strings.Repeat("say ", 150)+`", "output": "", "answer": "ein mann"}]`)
+	code, out, errOut := run(t, "eval", "--model_name_or_path", modelDir, "--task", "PERPLEXITY,boolq,multi30k", "--dataset", dir, "--max_new_tokens", "3")
+	if code != ExitBadData || !strings.Contains(errOut, "multi30k.json:2: ") || !strings.Contains(errOut, "up to 3 new ones") {
+		t.Errorf("exit %d, expected %d and the row: %s", code, ExitBadData, errOut)
+	}
+	if !strings.Contains(out, "boolq ") || !strings.Contains(out, "loss ") {
+		t.Errorf("output %q, expected the results of perplexity and boolq", out)
+	}
+}
+
+// TestEvalReportErrors writes results to where nothing can be written.
+func TestEvalReportErrors(t *testing.T) {
+	for name, show := range map[string]func(r *evalReport){
+		"accuracy": func(r *evalReport) { r.result(evaluate.Result{Task: "boolq"}) },
+		"translation": func(r *evalReport) {
+			r.result(evaluate.Result{Task: "multi30k", Translation: &evaluate.TranslationScore{}})
+		},
+		"loss":        func(r *evalReport) { r.loss(evaluate.Loss{}) },
+		"differences": func(r *evalReport) { r.differences("a", "b", []evaluate.Difference{{Measure: evaluate.MeasureLoss}}) },
+	} {
+		for _, json := range []bool{false, true} {
+			r := evalReport{out: fullDisk{}, json: json}
+			show(&r)
+			r.tables("rows")
+			if !errors.Is(r.err, syscall.ENOSPC) || exitCode(r.err) != ExitIO {
+				t.Errorf("%s, JSON %t: error %v, expected that the disk is full", name, json, r.err)
+			}
+		}
+	}
+}
+
+// fullDisk is a file on a full disk.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
 // TestEvalUsage checks what is refused before a model is opened.
 func TestEvalUsage(t *testing.T) {
 	modelDir, dir := evalFiles(t)
+	write(t, filepath.Join(dir, "winogrande.json"), `[{"instruction": "which one? option1 or option2", "output": "", "answer": "option1"}]`)
 	for name, c := range map[string]struct {
 		args []string
 		code int
 		want string
 	}{
+		"no options":          {[]string{"--task", "winogrande", "--dataset", dir, "--model_name_or_path", dir + "/none"}, ExitBadData, `winogrande.json:1: field "instruction": no "Answer format:"`},
+		"unknown task":        {[]string{"--task", "perplexities", "--dataset", dir + "/multi30k.json"}, ExitUsage, "mbpp, perplexity, and its rows"},
 		"nothing":             {nil, ExitUsage, "--task and --dataset are needed"},
 		"code":                {[]string{"--task", "mbpp", "--dataset", dir}, ExitUsage, "--allow_code_execution"},
+		"perplexity twice":    {[]string{"--task", "perplexity,Perplexity", "--dataset", dir}, ExitUsage, "task perplexity is named twice"},
 		"a file for many":     {[]string{"--task", "boolq,mine", "--dataset", dir + "/boolq.json"}, ExitUsage, "several tasks need a directory"},
 		"twice":               {[]string{"--task", "boolq,BoolQ", "--dataset", dir}, ExitUsage, "task boolq is named twice"},
 		"no file":             {[]string{"--task", "piqa", "--dataset", dir}, ExitBadData, "no file piqa.json in it"},

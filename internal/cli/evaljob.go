@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +10,6 @@ import (
 
 	"smt/dataset"
 	"smt/evaluate"
-	"smt/export"
 )
 
 // An evalJob is one task with its rows.
@@ -63,6 +59,8 @@ func (o *evalOptions) job(name string) (evalJob, error) {
 	job := evalJob{name: name, records: o.records}
 	if known, err := evaluate.FindTask(name); err == nil {
 		job.name = known.Name
+	} else if strings.EqualFold(name, evaluate.PerplexityTask) {
+		job.name = evaluate.PerplexityTask
 	}
 	if len(o.tasks) > 1 && o.records != "" {
 		job.records = filepath.Join(o.records, job.name+".jsonl")
@@ -99,7 +97,7 @@ func (o *evalOptions) job(name string) (evalJob, error) {
 	if err := evaluate.CheckProtocol(job.protocol, job.task); err != nil {
 		return job, &ExitError{ExitUsage, err}
 	}
-	return job, evaluate.CheckRows(job.task, job.rows)
+	return job, evaluate.Check(job.task, job.protocol, job.rows)
 }
 
 // taskExtensions are what a task's file in a directory may end with, in the order in which they are looked for.
@@ -137,28 +135,4 @@ func (o *evalOptions) sandbox(ctx context.Context, jobs []evalJob) (*evaluate.Sa
 	}
 	s, err := evaluate.NewSandbox(ctx)
 	return s, WithCode(ExitFailure, err)
-}
-
-// modelIdentity names the weights that are evaluated, wherever they lie.
-func modelIdentity(m *loaded, adapter string) (string, error) {
-	identity := "base " + export.BaseSHA256(m.Base.Files)
-	if adapter == "" {
-		return identity, nil
-	}
-	files, err := filepath.Glob(filepath.Join(adapter, "*.safetensors"))
-	if err != nil {
-		return "", fmt.Errorf("export: adapter: %w", err)
-	}
-	hash := sha256.New()
-	for _, file := range files { // sorted by name
-		in, err := os.Open(file)
-		if err != nil {
-			return "", fmt.Errorf("export: adapter: %w", err)
-		}
-		_, err = io.Copy(hash, in)
-		if err = cmp.Or(err, in.Close()); err != nil {
-			return "", fmt.Errorf("export: adapter: %w", err)
-		}
-	}
-	return fmt.Sprintf("%s, adapter %x", identity, hash.Sum(nil)), nil
 }

@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 
 	"smt/evaluate"
+	"smt/progress"
 )
 
-// An evalReport shows what an evaluation found: JSON lines at once, or tables at the end.
+// An evalReport shows what an evaluation found: JSON lines at once, or tables at the end. It keeps the first error of
+// writing: results that nobody sees are none.
 type evalReport struct {
 	out      io.Writer
 	json     bool
@@ -19,9 +22,23 @@ type evalReport struct {
 }
 
 func (r *evalReport) line(v any) {
-	if err := json.NewEncoder(r.out).Encode(v); err != nil && r.err == nil {
+	r.keep(json.NewEncoder(r.out).Encode(v))
+}
+
+func (r *evalReport) keep(err error) {
+	if err != nil && r.err == nil {
 		r.err = fmt.Errorf("cli: output: %w", err)
 	}
+}
+
+// table writes a table with an empty line around it.
+func (r *evalReport) table(title string, header []string, rows [][]string) {
+	var text bytes.Buffer
+	fmt.Fprintln(&text)
+	progress.WriteTable(&text, title, header, rows) // a buffer takes everything
+	fmt.Fprintln(&text)
+	_, err := r.out.Write(text.Bytes())
+	r.keep(err)
 }
 
 func (r *evalReport) result(result evaluate.Result) {
@@ -46,8 +63,6 @@ func (r *evalReport) tables(title string) {
 	if r.json {
 		return
 	}
-	w := newWatch(r.out, "text", 1)
-	defer w.Close()
 	var accuracies, translations [][]string
 	var judged []evaluate.Result
 	balanced := slices.ContainsFunc(r.measured, func(m evaluate.Result) bool { return m.BalancedAccuracy != nil })
@@ -73,14 +88,15 @@ func (r *evalReport) tables(title string) {
 		accuracies = append(accuracies, []string{fmt.Sprintf("mean of %d", len(judged)), "", "", "", percent(mean), points(deviation)})
 	}
 	if len(accuracies) > 0 {
-		w.Table(title, accuracyHeader, accuracies)
+		r.table(title, accuracyHeader, accuracies)
 	}
 	if len(translations) > 0 {
-		w.Table(title, []string{"task", "protocol", "sentences", "BLEU", "±", "chrF", "±"}, translations)
+		r.table(title, []string{"task", "protocol", "sentences", "BLEU", "±", "chrF", "±"}, translations)
 	}
 	for _, l := range r.losses {
-		fmt.Fprintf(r.out, "loss %.4f ± %.4f per supervised token, perplexity %.3f (%d tokens of %d rows)\n", l.Mean, l.StandardError,
+		_, err := fmt.Fprintf(r.out, "loss %.4f ± %.4f per supervised token, perplexity %.3f (%d tokens of %d rows)\n", l.Mean, l.StandardError,
 			l.Perplexity, l.Tokens, l.Rows)
+		r.keep(err)
 	}
 }
 
@@ -92,8 +108,6 @@ func (r *evalReport) differences(pathA, pathB string, all []evaluate.Difference)
 		}
 		return
 	}
-	w := newWatch(r.out, "text", 1)
-	defer w.Close()
 	var cells [][]string
 	for _, d := range all {
 		show := func(v float64) string { return fmt.Sprintf("%.4f", v) }
@@ -106,7 +120,7 @@ func (r *evalReport) differences(pathA, pathB string, all []evaluate.Difference)
 		cells = append(cells, []string{d.Task, d.Protocol, d.Measure, fmt.Sprint(d.Rows), show(d.A), show(d.B), show(d.Difference),
 			show(d.StandardError), fmt.Sprint(d.OnlyA), fmt.Sprint(d.OnlyB)})
 	}
-	w.Table(fmt.Sprintf("A: %s, B: %s", pathA, pathB), []string{"task", "protocol", "measure", "rows", "A", "B", "B - A", "± standard error",
+	r.table(fmt.Sprintf("A: %s, B: %s", pathA, pathB), []string{"task", "protocol", "measure", "rows", "A", "B", "B - A", "± standard error",
 		"rows better in A", "in B"}, cells)
 }
 

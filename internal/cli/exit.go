@@ -37,7 +37,7 @@ var exitMeanings = []struct {
 	{ExitUsage, "a wrong flag, key or argument"},
 	{ExitSkippedRows, "finished, but some rows of the data were skipped"},
 	{ExitNoModel, "the model was not found"},
-	{ExitLocked, "another process is using the output directory"},
+	{ExitLocked, "another process is using the output directory or the file of records"},
 	{ExitOutOfMemory, "not enough memory"},
 	{ExitBadData, "bad data: the message names the file and row"},
 	{ExitBadModel, "a bad model, tokenizer or adapter file: the message names it"},

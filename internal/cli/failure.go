@@ -16,6 +16,7 @@ var packageCodes = []struct {
 	code   int
 }{
 	{"dataset:", ExitBadData}, {"evaluate: records:", ExitIO}, {"evaluate: sandbox:", ExitIO}, {"evaluate:", ExitBadData},
+	{"generate: standard input:", ExitIO}, {"generate: the model's logits", ExitBadModel}, {"generate:", ExitUsage},
 	{"hub:", ExitNoModel},
 	{"model:", ExitBadModel}, {"safetensors:", ExitBadModel}, {"tokenizer:", ExitBadModel}, {"export:", ExitBadModel},
 	{"sparse:", ExitBadModel}, {"lowrank:", ExitBadModel},

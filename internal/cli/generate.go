@@ -9,6 +9,7 @@ import (
 
 	"smt/config"
 	"smt/dataset"
+	"smt/evaluate"
 	"smt/generate"
 	"smt/recipe"
 )
@@ -41,11 +42,11 @@ text is read from standard input.`,
 				return err
 			}
 			defer m.Close()
-			ids, err := encodePrompt(m, template, prompt)
+			ids, stops, err := encodePrompt(m, template, prompt)
 			if err != nil {
 				return err
 			}
-			g.Seed = seed
+			g.Seed, g.StopIDs = seed, stops
 			var tokens []int32
 			shown := ""
 			if _, err := generate.Stream(m.Decoder, ids, g, func(token int32) bool {
@@ -81,20 +82,21 @@ text is read from standard input.`,
 	return cmd
 }
 
-// encodePrompt writes a prompt in a template and tokenizes it.
-func encodePrompt(m *loaded, template, prompt string) ([]int32, error) {
+// encodePrompt writes a prompt in a template and tokenizes it. stops are the tokens with which a model trained on the
+// template ends.
+func encodePrompt(m *loaded, template, prompt string) (ids, stops []int32, err error) {
 	if template == "text" {
-		return m.Tokenizer.Encode(prompt, true), nil
+		return m.Tokenizer.Encode(prompt, true), evaluate.StopTokens(m.Base.Config, m.Tokenizer, nil), nil
 	}
 	r := config.Default()
 	r.Template = template
 	t, err := recipe.NewTemplate(r, dataset.FormatInstruction, m.Tokenizer)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	text, err := t.Prompt(&dataset.Row{Format: dataset.FormatInstruction, File: "prompt", Line: 1, Instruction: prompt})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return m.Tokenizer.Encode(text.Content, text.AddSpecial), nil
+	return m.Tokenizer.Encode(text.Content, text.AddSpecial), evaluate.StopTokens(m.Base.Config, m.Tokenizer, t), nil
 }
