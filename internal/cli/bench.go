@@ -27,7 +27,7 @@ func newBenchStep() *cobra.Command {
 medium one, and the shape of Llama-3.2-1B, with random weights; a model directory works too. peak_fraction is the rate of the
 work that the method cannot do without beside that of float32 multiplications that wait for nothing, measured in the same
 process: products in bf16 or in 8-bit integers can exceed 1.`,
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dev, err := recipe.NewDevice("cpu", threads)
 			if err != nil {
@@ -66,7 +66,7 @@ func newBenchGEMM() *cobra.Command {
 		Short: "Time a matrix product and print one JSON line",
 		Long: `Time one of the three products of a linear layer W [n, k] with m tokens, and print one JSON line: forward (y = x Wᵀ), dx
 (dX = dY W) or dw (dW = dYᵀ X). bench/gemm compares them with MKL and OpenBLAS.`,
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dev, err := recipe.NewDevice("cpu", threads)
 			if err != nil {

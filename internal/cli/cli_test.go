@@ -119,6 +119,7 @@ func TestErrors(t *testing.T) {
 		{"bad temperature", []string{"generate", "--model_name_or_path", modelDir, "--prompt", "a", "--temperature", "-1"}, ExitUsage, []string{"temperature -1"}},
 		{"long prompt", []string{"generate", "--model_name_or_path", modelDir, "--prompt", strings.Repeat("a", 200)}, ExitUsage, []string{"200 tokens and up to 128 new ones"}},
 		{"unknown command", []string{"trian"}, ExitUsage, []string{"trian"}},
+		{"argument", []string{"parity", "reference/llama"}, ExitUsage, []string{"reference/llama", "expected flags only"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, _, errOut := run(t, c.args...)

@@ -53,10 +53,10 @@ interrupted run is gone on with. --compare prints the paired difference of two s
 standard output, progress to standard error. docs/evaluation.md states all of it with formulas and sources.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case o.compare && len(args) != 2:
+			case !o.compare:
+				return flagsOnly(cmd, args)
+			case len(args) != 2:
 				return &ExitError{ExitUsage, fmt.Errorf("cli: --compare takes two files of records, got %d", len(args))}
-			case !o.compare && len(args) > 0:
-				return &ExitError{ExitUsage, fmt.Errorf("cli: got the argument %s, expected flags only", args[0])}
 			}
 			return nil
 		},

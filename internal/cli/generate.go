@@ -26,7 +26,7 @@ func newGenerate() *cobra.Command {
 		Long: `Let a model, with or without an adapter, go on with a text. --template writes the prompt as training did: alpaca for an
 instruction, chat for the model's own chat template, text (the default) for the words as they are. Without --prompt, the
 text is read from standard input.`,
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := newWatch(cmd.ErrOrStderr(), "text", 1)
 			defer w.Close()

@@ -20,7 +20,7 @@ func newMerge() *cobra.Command {
 		Long: `Add an SMT, LoRA or DoRA adapter to its base and write a complete Hugging Face directory. Names, shards and dtypes are those
 of the base; tensors that the adapter does not change, and the tokenizer's files, are the same bytes; changed tensors are
 computed in float32 and rounded once.`,
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := newWatch(cmd.OutOrStdout(), "text", 1)
 			defer w.Close()

@@ -27,7 +27,7 @@ func newParity() *cobra.Command {
 		Long: `Compare logits, loss and every gradient with stored results: ref.safetensors (input_ids, labels, logits, loss) and
 grads.safetensors in the reference directory. Where that holds golden.json, the whole run of Sparse Matrix Tuning stored
 there is repeated and its selections, scores, losses and tuned weights are compared.`,
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" || reference == "" {
 				return &ExitError{ExitUsage, fmt.Errorf("parity: --model_name_or_path and --reference are needed")}

@@ -54,6 +54,14 @@ Without a model and data, "smt train" shows all of it on a tiny model that the p
 	return root
 }
 
+// flagsOnly refuses arguments that are no flags.
+func flagsOnly(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &ExitError{ExitUsage, fmt.Errorf("cli: got the argument %s, expected flags only", args[0])}
+	}
+	return nil
+}
+
 // version is what the build knows of itself.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
