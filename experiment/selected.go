@@ -33,14 +33,17 @@ func places(s *sparse.Selection) map[place]bool {
 }
 
 // elements is the set of selected elements, in squares of the given side: selections of different block sizes can be compared
-// by it if the side divides both.
+// by it if the side divides both. A block at the edge of its matrix may reach beyond it, where there is nothing to share.
 func elements(s *sparse.Selection, side int) map[place]bool {
 	set := map[place]bool{}
-	each := int32(max(1, s.BlockSize/side))
-	for p := range places(s) {
-		for r := range each {
-			for c := range each {
-				set[place{p.Matrix, device.Block{Row: p.Row*each + r, Col: p.Col*each + c}}] = true
+	each := max(1, s.BlockSize/side)
+	for _, m := range s.Matrices {
+		for _, b := range m.Blocks {
+			rows, cols := m.BlockSize(b.Block, s.BlockSize)
+			for r := 0; r < each && r*side < rows; r++ {
+				for c := 0; c < each && c*side < cols; c++ {
+					set[place{m.Name, device.Block{Row: b.Row*int32(each) + int32(r), Col: b.Col*int32(each) + int32(c)}}] = true
+				}
 			}
 		}
 	}

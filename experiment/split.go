@@ -40,7 +40,8 @@ const (
 )
 
 // SplitRows reads the recipe's rows and writes them to dir as train.jsonl, validation.jsonl and test.jsonl. Held out are the
-// rows of eval_dataset, or val_size rows, or a fifth up to 400; half of them become validation rows, half test rows.
+// rows of eval_dataset, or val_size rows, or a fifth up to 400; half of them, drawn at random, become validation rows, half test
+// rows.
 func SplitRows(dir string, r config.Recipe) (Split, error) {
 	rows, err := dataset.Load(r.Dataset, recipe.ReadOptions(r))
 	if err != nil {
@@ -54,6 +55,7 @@ func SplitRows(dir string, r config.Recipe) (Split, error) {
 		if held, err = dataset.Load(r.EvalDataset, recipe.ReadOptions(r)); err != nil {
 			return Split{}, err
 		}
+		_, held = holdOut(held, len(held)) // in random order: a file that is sorted by topic must not be halved by it
 	} else {
 		n := int(r.ValSize)
 		switch {

@@ -57,3 +57,33 @@ func TestSplitRows(t *testing.T) {
 		t.Errorf("all rows held out: %v", err)
 	}
 }
+
+// TestSplitOfEvaluationRows gives held-out rows that are sorted by topic: validation and test rows have both.
+func TestSplitOfEvaluationRows(t *testing.T) {
+	dir := t.TempDir()
+	var held strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&held, "{\"instruction\": \"%s %d\", \"output\": \"a\"}\n", []string{"law", "code"}[i/20], i)
+	}
+	r := config.Default()
+	for name, text := range map[string]string{"train.jsonl": `{"instruction": "q", "output": "a"}`, "held.jsonl": held.String()} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Dataset, r.EvalDataset = []string{filepath.Join(dir, "train.jsonl")}, []string{filepath.Join(dir, "held.jsonl")}
+	s, err := SplitRows(filepath.Join(dir, "data"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{s.Validation, s.Test} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		law, code := strings.Count(string(text), "law"), strings.Count(string(text), "code")
+		if law+code != 20 || law < 4 || code < 4 {
+			t.Errorf("%s: %d rows of law and %d of code, expected 20, mixed", path, law, code)
+		}
+	}
+}

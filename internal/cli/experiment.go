@@ -181,6 +181,11 @@ func (f *experimentFlags) fill(o *experiment.Options) error {
 		if !named {
 			method, list = "", text
 		}
+		if method != "" {
+			if err := experiment.CheckMethod(method); err != nil {
+				return fmt.Errorf("cli: --learning_rates %s: %w", text, err)
+			}
+		}
 		o.Rates[method] = nil
 		for _, word := range strings.Split(list, ",") {
 			rate, err := strconv.ParseFloat(word, 64)

@@ -24,6 +24,7 @@ func TestExperimentUsage(t *testing.T) {
 		"protocol of a task": {[]string{"--tasks", "multi30k=" + dir + "/multi30k.json", "--protocol", "likelihood"}, ExitUsage, "no options to compare"},
 		"no file":            {[]string{"--tasks", "boolq=" + dir + "/none.json"}, ExitIO, "task boolq=" + dir + "/none.json"},
 		"rates":              {[]string{"--learning_rates", "lora=fast"}, ExitUsage, `--learning_rates lora=fast: got "fast"`},
+		"rates of no method": {[]string{"--learning_rates", "loar=1e-4"}, ExitUsage, `--learning_rates loar=1e-4: experiment: method "loar": expected one of smt`},
 		"budgets":            {[]string{"--budgets", "0"}, ExitUsage, `--budgets: got "0"`},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
@@ -50,6 +51,7 @@ func TestLearningRateFlags(t *testing.T) {
 		"all":           {[]string{"1e-3,2e-3"}, map[string][]float64{"": {1e-3, 2e-3}}},
 		"one, then all": {[]string{"smt=3e-4", "1e-4"}, map[string][]float64{"smt": {3e-4}, "": {1e-4}}},
 		"all, then one": {[]string{"1e-4", "smt=3e-4"}, map[string][]float64{"smt": {3e-4}, "": {1e-4}}},
+		"a block score": {[]string{"=1e-4", "v_only=3e-4"}, map[string][]float64{"smt": {5e-3}, "lora": {2e-3}, "": {1e-4}, "v_only": {3e-4}}},
 		"later ones":    {[]string{"1e-4", "smt=3e-4", "2e-4", "smt=5e-4"}, map[string][]float64{"smt": {5e-4}, "": {2e-4}}},
 	} {
 		o := experiment.Options{Rates: maps.Clone(demo)}
