@@ -250,13 +250,36 @@ func (l *Lab) sequence() int {
 	return l.Config.MaxPosition
 }
 
+// benchFile is steps.json: measured steps by shape and method, and what they were measured on.
+type benchFile struct {
+	Machine Machine                                     `json:"machine"`
+	Steps   map[string]map[string]*benchmark.StepResult `json:"steps"`
+}
+
+// readBench reads steps that were measured here; those of another machine, program or number of threads are left out.
+func readBench(path string, here Machine) (benchFile, error) {
+	var file benchFile
+	if err := readJSON(path, &file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if file.Machine != here || file.Steps == nil {
+		return benchFile{Machine: here, Steps: map[string]map[string]*benchmark.StepResult{}}, nil
+	}
+	return file, nil
+}
+
 // benchSteps measures steps on S and M, or reads what an earlier run has measured.
 func (l *Lab) benchSteps(ctx context.Context) (map[string]map[string]*benchmark.StepResult, error) {
-	path := filepath.Join(l.Dir, "steps.json")
-	steps := map[string]map[string]*benchmark.StepResult{}
-	if err := readJSON(path, &steps); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dev, err := recipe.NewDevice(l.Recipe.Device, l.Recipe.Threads)
+	if err != nil {
 		return nil, err
 	}
+	path := filepath.Join(l.Dir, "steps.json")
+	file, err := readBench(path, thisMachine(dev.Name(), l.Recipe.Threads))
+	if err != nil {
+		return nil, err
+	}
+	steps := file.Steps
 	for _, name := range []string{"S", "M"} {
 		if steps[name] == nil {
 			steps[name] = map[string]*benchmark.StepResult{}
@@ -269,14 +292,10 @@ func (l *Lab) benchSteps(ctx context.Context) (map[string]map[string]*benchmark.
 				continue
 			}
 			l.Watcher.Note("measuring steps of %s on shape %s", m, name)
-			dev, err := recipe.NewDevice(l.Recipe.Device, l.Recipe.Threads)
-			if err != nil {
-				return nil, err
-			}
 			if steps[name][m], err = benchmark.Step(dev, benchmark.StepOptions{Config: name, Method: m, Seq: benchSequence, Batch: 1, Steps: 5, Warmup: 1, Share: benchShare}); err != nil {
 				return nil, err
 			}
-			if err := writeJSON(path, steps); err != nil {
+			if err := writeJSON(path, file); err != nil {
 				return nil, err
 			}
 		}

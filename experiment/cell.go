@@ -31,6 +31,14 @@ type Cell struct {
 	// Blocks, if not nil, are tuned in place of those that a warm-up would select.
 	Blocks   *sparse.Selection `json:"blocks,omitempty"`
 	Measures Measures          `json:"measures"`
+	// Model is the digest of what the run begins with (see [modelDigest]). It is kept beside the ID, which has the model's path: a
+	// cell whose stored digest is another one is not finished, and one of an earlier version, which stored none, is.
+	Model string `json:"model_sha256,omitempty"`
+}
+
+// onOtherModel reports whether the cell was run with a model other than that of the digest.
+func (c Cell) onOtherModel(digest string) bool {
+	return c.Model != "" && digest != "" && c.Model != digest
 }
 
 // Base is the method of a cell that measures the model without training it.
@@ -82,23 +90,49 @@ type Measures struct {
 // cover reports whether who has these measures has the others, too.
 func (m Measures) cover(others Measures) bool {
 	return (m.Validation != "" || others.Validation == "") && (m.Test != "" || others.Test == "") &&
-		(len(others.Tasks) == 0 || slices.Equal(m.Tasks, others.Tasks))
+		(len(others.Tasks) == 0 || slices.EqualFunc(m.Tasks, others.Tasks, Task.same))
 }
 
-// ID identifies the run: cells that would train the same model on the same rows have the same. Names, labels, where files lie,
-// what is measured of the model, and keys that mean nothing beside the others do not matter.
+// told returns the measures with the digests of those of the tasks that are the same but for it: an earlier version stored none.
+func (m Measures) told(tasks []Task) Measures {
+	m.Tasks = slices.Clone(m.Tasks)
+	for i := range m.Tasks {
+		for _, t := range tasks {
+			if digest := t.Digest; m.Tasks[i].Digest == "" {
+				if t.Digest = ""; t == m.Tasks[i] {
+					m.Tasks[i].Digest = digest
+				}
+			}
+		}
+	}
+	return m
+}
+
+// ID identifies the run: cells that would train the same model on the same rows have the same. Names, labels, where the rows and
+// results lie, what is measured of the model, and keys that mean nothing beside the others do not matter.
 func (c Cell) ID() string {
 	r := c.Recipe.Recipe
 	r.OutputDir, r.ResumeFromCheckpoint, r.OverwriteOutputDir, r.LogFormat, r.LoggingSteps = "", "", false, "", 1
 	r.Dataset, r.EvalDataset, r.SaveSteps, r.SaveTotalLimit = nil, nil, 0, 0
+	if c.Method == Base {
+		r = untrained(r)
+	}
 	c.Recipe.Recipe = r.Essential()
-	c.Name, c.Labels, c.Measures = "", nil, Measures{Digest: c.Measures.Digest}
+	c.Name, c.Labels, c.Model, c.Measures = "", nil, "", Measures{Digest: c.Measures.Digest}
 	text, err := json.Marshal(c)
 	if err != nil {
 		panic("experiment: a cell that JSON cannot hold: " + err.Error()) // only NaN in a score could do that
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// untrained is the recipe with those keys alone that measures of the model as it is depend on.
+func untrained(r config.Recipe) config.Recipe {
+	u := config.Default()
+	u.ModelNameOrPath, u.Tokenizer, u.Device, u.Threads = r.ModelNameOrPath, r.Tokenizer, r.Device, r.Threads
+	u.Template, u.ChatTemplate, u.TrainOnPrompt, u.MaskHistory, u.MaxSeqLength = r.Template, r.ChatTemplate, r.TrainOnPrompt, r.MaskHistory, r.MaxSeqLength
+	return u
 }
 
 // dirName is the directory of the cell below cells/.

@@ -30,3 +30,25 @@ func TestID(t *testing.T) {
 		}
 	}
 }
+
+// TestBaseID compares identities of the model as it is: nothing that is said of training matters, what its losses depend on does.
+func TestBaseID(t *testing.T) {
+	id := func(keys ...config.Override) string {
+		r, _, err := config.Parse("test", nil, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Cell{Method: Base, Recipe: Recipe{r}}.ID()
+	}
+	plain := id()
+	for _, k := range []config.Override{{Key: "block_size", Value: "64"}, {Key: "max_steps", Value: "7"}, {Key: "seed", Value: "3"}, {Key: "finetuning_type", Value: "lora"}, {Key: "block_score", Value: "random"}} {
+		if id(k) != plain {
+			t.Errorf("%s %s makes another model of it", k.Key, k.Value)
+		}
+	}
+	for _, k := range []config.Override{{Key: "model_name_or_path", Value: "other"}, {Key: "tokenizer", Value: "other"}, {Key: "template", Value: "alpaca"}, {Key: "max_seq_length", Value: "99"}, {Key: "threads", Value: "3"}, {Key: "train_on_prompt", Value: "true"}} {
+		if id(k) == plain {
+			t.Errorf("%s %s does not make another measure of it", k.Key, k.Value)
+		}
+	}
+}

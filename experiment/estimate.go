@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"smt/benchmark"
+	"smt/config"
 	"smt/model"
 	"smt/recipe"
 	"smt/sparse"
@@ -22,7 +23,7 @@ type TimeEstimate struct {
 const estimateTokens = 512
 
 // Estimate measures one step of SMT on the lab's model and adds up the operations of all cells at this rate, as if every sequence
-// of every batch were full.
+// of every batch were full. What tasks take is not counted: it depends on how much the model writes.
 func (l *Lab) Estimate() (*TimeEstimate, error) {
 	r := l.Recipe
 	dev, err := recipe.NewDevice(r.Device, r.Threads)
@@ -47,8 +48,8 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 	}
 	defer base.Close()
 	for _, cell := range l.Results {
-		c := cell.Recipe.Recipe
-		seconds, mib := 0.0, 0.0
+		c, split := cell.Recipe.Recipe, l.splits[cell.Measures.Digest]
+		operations, mib := 0.0, 0.0
 		if cell.Method != Base {
 			p, err := recipe.PlanOf(base, c, c.FinetuningType)
 			if err != nil {
@@ -56,10 +57,7 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 			}
 			mib = float64(p.Peak) / (1 << 20)
 			tokens := float64(length * c.PerDeviceTrainBatchSize * c.GradientAccumulationSteps)
-			steps := float64(c.MaxSteps)
-			if steps == 0 {
-				steps = c.NumTrainEpochs * float64(l.Split.TrainRows) / float64(c.PerDeviceTrainBatchSize*c.GradientAccumulationSteps)
-			}
+			steps := tuningSteps(c, split.TrainRows)
 			if c.FinetuningType == "smt" && cell.Blocks == nil && !sparse.Score(c.BlockScore).DataFree() {
 				warmup := float64(c.WarmupFullSteps)
 				if warmup == 0 {
@@ -67,20 +65,31 @@ func (l *Lab) Estimate() (*TimeEstimate, error) {
 				}
 				steps += warmup
 			}
-			seconds = steps * tokens * (p.Forward + p.Backward) / rate
-			rows := 0
-			if cell.Measures.Validation != "" {
-				rows += l.Split.ValRows
+			if !cell.kept() {
+				operations = steps * tokens * (p.Forward + p.Backward)
 			}
-			if cell.Measures.Test != "" {
-				rows += l.Split.TestRows
-			}
-			seconds += measured.Forward * float64(rows) * float64(length) / 2 / rate
 		}
-		if !cell.Planned() {
-			seconds = 0
+		rows := 0
+		if cell.Measures.Validation != "" {
+			rows += split.ValRows
+		}
+		if cell.Measures.Test != "" {
+			rows += split.TestRows
+		}
+		operations += measured.Forward * float64(rows) * float64(length) / 2
+		seconds := 0.0
+		if cell.Planned() {
+			seconds = operations / rate
 		}
 		e.Seconds, e.MiB, e.Total = append(e.Seconds, seconds), append(e.MiB, mib), e.Total+seconds
 	}
 	return e, nil
+}
+
+// tuningSteps are the steps of a recipe that train: max_steps or, with a sequence for each row, those of its epochs over so many rows.
+func tuningSteps(r config.Recipe, rows int) float64 {
+	if r.MaxSteps > 0 {
+		return float64(r.MaxSteps)
+	}
+	return r.NumTrainEpochs * float64(rows) / float64(r.PerDeviceTrainBatchSize*r.GradientAccumulationSteps)
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 	trainedFile = "trained.json" // training is over
 	resultFile  = "result.json"  // everything is over
 	runDir      = "run"          // the output directory of the training run
+	adapterDir  = "adapter"      // in it, what the run has learnt
+	modelDir    = "model"        // or, if that is no adapter
 )
 
 // trained is what has to be kept between training and measuring, in case that the process ends in between.
@@ -69,7 +72,7 @@ func readTrained(dir string) (t trained, err error) {
 	if err = readJSON(filepath.Join(dir, trainedFile), &t); err != nil || t.Summary == nil || t.Summary.Adapter != "" || t.Diverged != "" {
 		return t, err
 	}
-	if _, err = os.Stat(t.Summary.Model); errors.Is(err, fs.ErrNotExist) {
+	if _, err = os.Stat(filepath.Join(dir, runDir, modelDir)); errors.Is(err, fs.ErrNotExist) {
 		for _, name := range []string{trainedFile, runDir} {
 			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				return t, fmt.Errorf("experiment: %w", err)
@@ -79,7 +82,11 @@ func readTrained(dir string) (t trained, err error) {
 	return t, err
 }
 
-// train runs the recipe. What ends with numbers that are not finite is a result, too.
+// nonFinite is what errors about numbers that are none say, where weights are written or losses and answers measured.
+var nonFinite = regexp.MustCompile(`(?s)^(export|safetensors|evaluate): .*(\bis ([+-]Inf|NaN)\b|not finite)`)
+
+// train runs the recipe. What ends with numbers that are not finite is a result, too, in a step or, after the last one, in the weights
+// that are to be written.
 func train(ctx context.Context, dir string, c Cell, start float64, notes *noting) (trained, error) {
 	t := trained{StartRSS: start}
 	if c.Method != Base {
@@ -91,7 +98,7 @@ func train(ctx context.Context, dir string, c Cell, start float64, notes *noting
 		var guard *recipe.GuardError
 		sum, err := recipe.TrainBlocks(ctx, r, c.Blocks, notes)
 		switch {
-		case errors.As(err, &guard):
+		case errors.As(err, &guard), err != nil && nonFinite.MatchString(err.Error()):
 			t.Diverged = err.Error()
 		case err != nil:
 			return t, err
@@ -132,15 +139,17 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 		r.Signatures = slices.Concat(SeriesSignatures(r.Name, r.Losses, r.Norms), learning(r.Name, r.Losses))
 	}
 	if t.Diverged != "" {
-		r.Status, r.Error = Diverged, t.Diverged
-		r.Signatures = append(r.Signatures, Signature{Kind: NotFinite, Cell: r.Name, Text: t.Diverged})
+		r.diverged(t.Diverged)
 		return nil
 	}
 	dir, adapter := c.ModelNameOrPath, ""
 	if s := t.Summary; s != nil {
 		r.Params, r.Trainable, r.Selected, r.BlockSize, r.ShareV = s.Params, s.Trainable, s.Blocks, s.BlockSize, s.ShareV
-		if adapter = s.Adapter; adapter == "" {
-			dir = s.Model
+		// The summary has the paths that they were written to; the experiment's directory may have been moved since.
+		if s.Adapter != "" {
+			adapter = filepath.Join(r.Dir, runDir, adapterDir)
+		} else {
+			dir = filepath.Join(r.Dir, runDir, modelDir)
 		}
 	}
 	if dir, err = hub.Resolve(ctx, dir, reporter.Download); err != nil {
@@ -166,14 +175,14 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 		}
 		e.Records = filepath.Join(r.Dir, part.records)
 		if *part.to, err = rowLosses(ctx, e, m, c, part.file); err != nil {
-			return stopped(ctx, err)
+			return r.failed(ctx, err)
 		}
 	}
 	for _, task := range r.Measures.Tasks {
 		e.Records = filepath.Join(r.Dir, task.records())
 		result, err := measureTask(ctx, e, m, c, task)
 		if err != nil {
-			return stopped(ctx, err)
+			return r.failed(ctx, err)
 		}
 		r.Tasks = append(r.Tasks, result)
 	}
@@ -181,12 +190,23 @@ func (r *Result) measure(ctx context.Context, t trained, reporter recipe.Reporte
 	return nil
 }
 
-// stopped is the error of a measure: that of an interruption if ctx has ended.
-func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+// failed says what the error of a measure means: an interruption if ctx has ended. If a trained model computes numbers that are not
+// finite, its run has diverged in its last step, after which there was no loss to tell; it is no error then.
+func (r *Result) failed(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
 		return recipe.ErrInterrupted
+	case r.Method != Base && nonFinite.MatchString(err.Error()):
+		r.diverged(err.Error())
+		return nil
 	}
 	return err
+}
+
+// diverged makes the result that of a run whose numbers are not finite.
+func (r *Result) diverged(text string) {
+	r.Status, r.Error = Diverged, text
+	r.Signatures = append(r.Signatures, Signature{Kind: NotFinite, Cell: r.Name, Text: text})
 }
 
 // compareWithPlan adds the plan of the run and looks at V's share.
@@ -209,11 +229,18 @@ func (r *Result) compareWithPlan(base *model.Base) error {
 		}
 	}
 	r.ChanceV = float64(inV) / float64(max(all, 1))
-	// The other strategies fix every matrix's share, so V's tells nothing.
-	if r.Method == config.SMT && inV > 0 && r.Blocks == nil && sparse.Strategy(c.Selection) == sparse.Global {
+	if r.Method == config.SMT && r.Blocks == nil && paperLike(c) {
 		r.Signatures = append(r.Signatures, ShareSignature(r.Name, r.ShareV, r.ChanceV)...)
 	}
 	return nil
+}
+
+// paperLike reports whether a recipe selects blocks of Q, K and V together by what the rows say, as the paper does where it finds
+// nearly all of them in V. Other strategies fix every matrix's share, with more modules V cannot hold as much, and rules that read
+// no row find nothing.
+func paperLike(c config.Recipe) bool {
+	return sparse.Strategy(c.Selection) == sparse.Global && !sparse.Score(c.BlockScore).DataFree() &&
+		slices.Equal(slices.Sorted(slices.Values(c.TargetModules)), slices.Sorted(slices.Values(sparse.PaperModules)))
 }
 
 // readSteps reads the series of the run. It covers all processes that the run has had.

@@ -64,15 +64,19 @@ type Lab struct {
 	Skipped []string // what was left out, and why
 
 	byID    map[string]int
+	splits  map[string]Split // of all rows that cells have, by digest
+	model   string           // digest of what every run begins with
 	release func()
 }
 
 // NewLab makes and locks the output directory and, if split, splits the rows. A directory that holds another experiment is refused.
 func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
-	if err := checkTasks(o.Tasks); err != nil {
+	tasks, err := checkTasks(o.Tasks)
+	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Options: o, byID: map[string]int{}}
+	o.Tasks = tasks
+	l := &Lab{Options: o, byID: map[string]int{}, splits: map[string]Split{}}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "cells"), 0o777); err != nil {
 		return nil, fmt.Errorf("experiment: output_dir: %w", err)
 	}
@@ -90,7 +94,7 @@ func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
 		return nil, err
 	}
 	if split {
-		if l.Split, err = SplitRows(filepath.Join(o.Dir, "data"), o.Recipe); err != nil {
+		if l.Split, err = l.split(filepath.Join(o.Dir, "data"), o.Recipe); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -106,7 +110,7 @@ func NewLab(ctx context.Context, o Options, split bool) (*Lab, error) {
 	return l, nil
 }
 
-// openModel finds the model, downloading it once for all cells, and reads its shape.
+// openModel finds the model, downloading it once for all cells, reads its shape, and takes its digest.
 func (l *Lab) openModel(ctx context.Context) error {
 	dir, err := hub.Resolve(ctx, l.Recipe.ModelNameOrPath, func(file string, done, total int64) {
 		if done == total {
@@ -117,8 +121,20 @@ func (l *Lab) openModel(ctx context.Context) error {
 		return err
 	}
 	l.Recipe.ModelNameOrPath = dir
-	l.Config, err = model.ReadConfig(filepath.Join(dir, "config.json"))
+	if l.Config, err = model.ReadConfig(filepath.Join(dir, "config.json")); err != nil {
+		return err
+	}
+	l.model, err = modelDigest(ctx, dir, l.Recipe)
 	return err
+}
+
+// split splits a recipe's rows and keeps how many there are.
+func (l *Lab) split(dir string, r config.Recipe) (Split, error) {
+	s, err := SplitRows(dir, r)
+	if err == nil {
+		l.splits[s.Digest] = s
+	}
+	return s, err
 }
 
 // claim writes which experiment the directory belongs to.
@@ -147,7 +163,7 @@ func (l *Lab) Close() { l.release() }
 func (l *Lab) Cell(name, method string, r config.Recipe, labels ...Label) Cell {
 	r.EvalDataset, r.ValSize, r.MaxRows, r.Columns = nil, 0, 0, nil
 	r.Merge, r.OverwriteOutputDir, r.ResumeFromCheckpoint, r.LogFormat, r.OutputDir = false, false, "", "text", ""
-	return Cell{Name: name, Method: method, Labels: labels, Recipe: Recipe{r}, Measures: Measures{Tasks: l.Tasks}}.On(l.Split)
+	return Cell{Name: name, Method: method, Labels: labels, Recipe: Recipe{r}, Measures: Measures{Tasks: l.Tasks}, Model: l.model}.On(l.Split)
 }
 
 // On returns the cell with other rows.
@@ -178,7 +194,7 @@ func (l *Lab) Run(ctx context.Context, phase string, cells []Cell) ([]Result, er
 				stored++
 			}
 		case l.Results[at].Measures.cover(c.Measures):
-		case l.DryRun:
+		case l.Results[at].Planned():
 			l.Results[at].Measures = c.Measures
 		case l.Results[at].Status == Done:
 			l.Results[at] = l.stored(c, l.Results[at].Dir)
@@ -201,15 +217,19 @@ func (l *Lab) Run(ctx context.Context, phase string, cells []Cell) ([]Result, er
 // stored is the result of a cell that lies in dir, without a status if there is none or if it lacks a measure.
 func (l *Lab) stored(c Cell, dir string) Result {
 	var old Result
-	if readJSON(filepath.Join(dir, resultFile), &old) != nil || old.ID != c.ID() || old.Status != Done && old.Status != Diverged {
+	if readJSON(filepath.Join(dir, resultFile), &old) != nil || old.ID != c.ID() || old.Status != Done && old.Status != Diverged || old.onOtherModel(c.Model) {
 		return Result{Cell: c, ID: c.ID(), Dir: dir}
+	}
+	old.Dir = dir
+	if !old.kept() { // the scores of an earlier version are believed rather than trained for again
+		old.Measures = old.Measures.told(c.Measures.Tasks)
 	}
 	if old.Status == Diverged || old.Measures.cover(c.Measures) {
 		c.Measures = old.Measures
 	} else {
 		old.Status = ""
 	}
-	old.Cell, old.Dir = c, dir
+	old.Cell = c
 	return old
 }
 
@@ -242,6 +262,13 @@ func (l *Lab) runAll(ctx context.Context, phase string, open []int) error {
 
 // runOne runs a cell and fills in its result.
 func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
+	var old Cell
+	if readJSON(filepath.Join(r.Dir, cellFile), &old) == nil && old.onOtherModel(r.Model) {
+		// Nothing of it is of use: neither an adapter nor a checkpoint nor losses of single rows.
+		if err := os.RemoveAll(r.Dir); err != nil {
+			return fmt.Errorf("experiment: %w", err)
+		}
+	}
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
 		return fmt.Errorf("experiment: %w", err)
 	}
@@ -260,7 +287,7 @@ func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
 		found.Cell, found.Dir = r.Cell, r.Dir
 		*r = found
 		return l.tidy(r)
-	case errors.As(err, &ended) && !hopeless[ended.Code]:
+	case errors.As(err, &ended) && !l.hopeless(ended.Code):
 		r.Status, r.Error = Failed, ended.Message
 		r.Signatures = []Signature{{Kind: FailedCell, Cell: r.Name, Text: ended.Message}}
 		return nil
@@ -268,29 +295,11 @@ func (l *Lab) runOne(ctx context.Context, done int, r *Result) error {
 	return err
 }
 
-// tidy removes what a finished cell no longer needs: checkpoints and, once the test rows are measured, a model as large as the
-// base.
-func (l *Lab) tidy(r *Result) error {
-	for _, name := range []string{"checkpoints", "best"} {
-		if err := os.RemoveAll(filepath.Join(r.Dir, runDir, name)); err != nil {
-			return fmt.Errorf("experiment: %w", err)
-		}
-	}
-	if r.Measures.Test == "" {
-		return nil
-	}
-	return l.dropModel(r)
-}
-
-// dropModel removes the cell's model if it is as large as the base, unless models are kept.
-func (l *Lab) dropModel(r *Result) error {
-	if l.KeepModels {
-		return nil
-	}
-	if err := os.RemoveAll(filepath.Join(r.Dir, runDir, "model")); err != nil {
-		return fmt.Errorf("experiment: %w", err)
-	}
-	return nil
+// hopeless reports whether a cell's process that ended with the exit code means that all others would, too. A full disk does. What is
+// said of the recipe, the model or the rows does as long as no cell has come to its end; then it is about the one cell.
+func (l *Lab) hopeless(code int) bool {
+	started := slices.ContainsFunc(l.Results, func(r Result) bool { return r.Status == Done || r.Status == Diverged })
+	return code == exitIO || !started && slices.Contains(exitSetUp, code)
 }
 
 // left estimates the time for the cells with the given places from those that are done: the mean of the same method, or of
@@ -316,7 +325,7 @@ func (l *Lab) left(open []int) time.Duration {
 		if counts[key] == 0 {
 			continue
 		}
-		if r.TrainSeconds == 0 {
+		if !r.kept() {
 			total += training[key] / counts[key]
 		}
 		total += measures[key] / counts[key]

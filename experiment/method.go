@@ -83,13 +83,9 @@ func rankFor(c *model.Config, modules []string, dora bool, budget int) (rank, tr
 	return rank, rank*per + fixed
 }
 
-// RecipeOf is the lab's recipe for a method at the recipe's budget, or at a share of all parameters if share is above 0. LoRA
-// and DoRA get the rank that trains as many parameters as SMT does; a budget that this misses by more than a tenth is reported.
-func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
+// variant is the lab's recipe with what a method changes of it, but for the rank of an adapter.
+func (l *Lab) variant(method string) config.Recipe {
 	r := l.Recipe
-	if share > 0 {
-		r = withBudget(r, share)
-	}
 	r.FinetuningType = kindOf(method)
 	if !r.IsSet("adam_beta2") {
 		r.AdamBeta2 = config.AdamBeta2
@@ -102,13 +98,28 @@ func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
 		r.BlockScore = l.blockScore(method)
 	case config.Full:
 		r.Precision = "float32" // there are no frozen weights
-	default:
-		budget, err := smtBudget(l.Config, r)
+	}
+	if method == LoRAWide || method == DoRAWide {
+		r.TargetModules = lowrank.PaperModules
+	}
+	return r
+}
+
+// RecipeOf is the lab's recipe for a method at the recipe's budget, or at a share of all parameters if share is above 0. LoRA
+// and DoRA get the rank that trains as many parameters as SMT does. A budget that is missed by more than a tenth, by whole ranks or by a
+// rule that has too few blocks to choose among, is reported.
+func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
+	r, own := l.variant(method), l.Recipe
+	if share > 0 {
+		r, own = withBudget(r, share), withBudget(own, share)
+	}
+	switch r.FinetuningType {
+	case config.SMT:
+		l.noteFewerBlocks(method, r, own)
+	case config.LoRA, config.DoRA:
+		budget, err := smtBudget(l.Config, own)
 		if err != nil {
 			return r, err
-		}
-		if method == LoRAWide || method == DoRAWide {
-			r.TargetModules = lowrank.PaperModules
 		}
 		var trainable int
 		r.LoRARank, trainable = rankFor(l.Config, r.TargetModules, r.FinetuningType == config.DoRA, budget)
@@ -118,6 +129,21 @@ func (l *Lab) RecipeOf(method string, share float64) (config.Recipe, error) {
 		}
 	}
 	return r, nil
+}
+
+// noteFewerBlocks reports a rule that selects fewer blocks than the lab's own. A budget that no block fits shows where the recipe is run.
+func (l *Lab) noteFewerBlocks(method string, r, own config.Recipe) {
+	if method == config.SMT {
+		return
+	}
+	blocks, size, err := recipe.Blocks(l.Config, r)
+	budget, _, other := recipe.Blocks(l.Config, own)
+	if err != nil || other != nil {
+		return
+	}
+	if off := float64(blocks)/float64(budget) - 1; math.Abs(off) > 0.1 {
+		l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s trains %d blocks of %d × %d, smt %d (%+.0f %%): there are fewer blocks to choose among than the budget allows", method, blocks, size, size, budget, 100*off)})
+	}
 }
 
 // note keeps a signature of the whole experiment, once.
@@ -205,7 +231,7 @@ func (l *Lab) unlikeSMT(methods []string) []string {
 	return others
 }
 
-// usable drops the methods that this build does not know, with a note.
+// usable drops the methods that this build does not know, and those that the recipe rules out, with a note.
 func (l *Lab) usable(methods []string) []string {
 	var known []string
 	for _, m := range methods {
@@ -213,9 +239,20 @@ func (l *Lab) usable(methods []string) []string {
 			l.skip("%s: this program has no block_score of that name", m)
 			continue
 		}
-		known = append(known, m)
+		if l.valid(m, m, l.variant(m)) {
+			known = append(known, m)
+		}
 	}
 	return known
+}
+
+// valid reports whether cells of a method can run with a recipe; if not, it is left out with a note.
+func (l *Lab) valid(name, method string, r config.Recipe) bool {
+	err := l.Cell(name, method, r).Recipe.Validate()
+	if err != nil {
+		l.skip("%s: %v", name, err)
+	}
+	return err == nil
 }
 
 // skip tells what is left out, once.

@@ -56,6 +56,9 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 		if v.apart {
 			r.TrainableRatio, r.MLPTrainableRatio = share/2, share/2
 		}
+		if !l.valid(v.name, config.SMT, r) {
+			continue
+		}
 		contenders = append(contenders, Contender{Name: v.name, Method: config.SMT, Recipe: r, Rates: l.rates(config.SMT, r), Labels: []Label{{"modules", v.name}}})
 	}
 	base, tuned, err := l.tuneBesideBase(ctx, contenders)
@@ -86,7 +89,7 @@ func mlp(ctx context.Context, l *Lab) (*Outcome, error) {
 			parts = append(parts, fmt.Sprintf("%s %.1f %% (%.1f)", strings.TrimSuffix(name, "_proj"), 100*shares[j], 100*all[name]/total))
 		}
 		t.Rows = append(t.Rows, []string{m.Name, fmt.Sprint(sel.Blocks()), strings.Join(parts, ", ")})
-		if i == 0 {
+		if m.Name == moduleVariants[0].name {
 			answers = append(answers, fmt.Sprintf("Of the blocks selected in Q, K and V, %.1f %% lie in V; the paper reports %.1f %%, chance would give %.1f %%.",
 				100*sel.Share("v_proj"), 100*PaperShareV, 100*m.Runs[0].ChanceV))
 		}

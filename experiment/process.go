@@ -34,13 +34,14 @@ func (e *CellError) Error() string { return strings.TrimPrefix(e.Message, "smt: 
 
 // The exit codes of a cell's process that this package knows; package cli has the list.
 const (
+	exitIO          = 74 // no room on the disk
 	exitInterrupted = 130
 	exitTerminated  = 143
 )
 
-// hopeless are exit codes that mean the same for every cell of an experiment: wrong use, no model, a locked directory, bad
-// data, a bad model, no room on the disk.
-var hopeless = map[int]bool{2: true, 10: true, 11: true, 65: true, 66: true, 74: true}
+// exitSetUp are the exit codes that speak of what all cells share, if the first one ends with it: wrong use, no model, a locked
+// directory, bad data, a bad model.
+var exitSetUp = []int{2, 10, 11, 65, 66}
 
 // Subprocess returns a Runner that starts a process for each cell: command, with the cell's directory as last argument. The
 // process writes one [recipe.Step] as JSON a line to its standard output (see [Serve]).

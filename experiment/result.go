@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"smt/durable"
 	"smt/evaluate"
@@ -92,6 +93,16 @@ func (r Result) Planned() bool { return r.Status == planned }
 
 // Usable reports whether the cell has losses.
 func (r Result) Usable() bool { return r.Status == Done }
+
+// kept reports whether the cell can be measured without training: its adapter or model is still there, or it needs none.
+func (r Result) kept() bool {
+	for _, name := range []string{adapterDir, modelDir} {
+		if _, err := os.Stat(filepath.Join(r.Dir, runDir, name)); err == nil {
+			return true
+		}
+	}
+	return r.Method == Base
+}
 
 // Overhead is what training took beyond the process before it, in MiB.
 func (r Result) Overhead() float64 { return r.PeakRSS - r.StartRSS }

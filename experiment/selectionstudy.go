@@ -20,7 +20,7 @@ var Selection = Study{
 	Seeds:    1,
 	Method: []string{
 		"Every block_score that the program knows selects as many blocks and is tuned in the same way, with a learning rate of its own. The overlap of two selections is |A ∩ B| / |A ∪ B|.",
-		"Then single blocks, spread evenly over the ranking by the recipe's block_score (the paper's, if it names none) from the first to the last, are tuned alone, and the loss that each takes off the untuned model on the test rows is compared with every score's value for it by Spearman's rank correlation (n is the number of blocks; without any relation its standard error is 1/√(n−1)).",
+		"Then single blocks, spread evenly over the ranking by the recipe's block_score (the paper's, if it names none) from the first to the last, are tuned alone, and the loss that each takes off the untuned model on the test rows is compared with every score's value for it by Spearman's rank correlation (n is the number of blocks; without any relation its standard error is 1/√(n−1)). A block's score is that of a run which selects all blocks after a warm-up as long as that of the runs that were compared. frequency has no such score: it counts how often a block is within the budget, and where all are, always.",
 	},
 	Run: selection,
 }
@@ -122,6 +122,14 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 		return out, err
 	}
 	at := slices.IndexFunc(tuned, func(t Tuned) bool { return t.Name == reference })
+	if !scoresAll(tuned[at].Recipe) {
+		l.skip("single blocks: %s has no score for every block to rank them by", reference)
+		return out, nil
+	}
+	if !base.Usable() {
+		l.skip("single blocks: the model as it is has no losses to compare with")
+		return out, nil
+	}
 	if all[reference] == nil || tuned[at].Best == nil {
 		l.skip("single blocks: no run with %s came to an end", reference)
 		return out, nil
@@ -150,7 +158,7 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 		b := sample[i]
 		t.Rows = append(t.Rows, []string{fmt.Sprintf("%s (%d, %d)", b.Name, b.Row, b.Col), fmt.Sprint(b.rank), fmt.Sprintf("%.3g", b.Score), cell})
 	}
-	c := report.Table{Title: "rank correlation of a block's score with the loss it takes off alone", Header: []string{"score", "Spearman", "± without relation", "blocks"}}
+	c := report.Table{Title: "rank correlation of a block's score with the loss it takes off alone", Note: "frequency has no score for every block.", Header: []string{"score", "Spearman", "± without relation", "blocks"}}
 	var points report.Series
 	for _, m := range tuned {
 		if all[m.Name] == nil {
@@ -172,16 +180,34 @@ func (l *Lab) singleBlocks(ctx context.Context, base Result, tuned []Tuned, refe
 	return out, nil
 }
 
-// scoreAllBlocks gets every block's score by each of the methods, by runs that select all blocks.
+// scoresAll reports whether a recipe's rule has a score for every block. Frequency counts steps in which a block is within the budget.
+func scoresAll(r config.Recipe) bool { return sparse.Score(r.BlockScore) != sparse.Frequency }
+
+// warmupLength is the length of the warm-up of a contender's runs, which follows from their steps if the recipe does not say it: where
+// those follow from the epochs in turn, a run knows it. Before there is one it is a guess, for dry runs.
+func (l *Lab) warmupLength(t Tuned) int {
+	r := t.Recipe
+	if r.WarmupFullSteps > 0 {
+		return r.WarmupFullSteps
+	}
+	if r.MaxSteps == 0 {
+		for _, run := range slices.Concat(t.Runs, t.Grid) {
+			if run.Usable() {
+				return run.WarmupSteps
+			}
+		}
+	}
+	return sparse.WarmupSteps(max(1, int(tuningSteps(r, l.Split.TrainRows))))
+}
+
+// scoreAllBlocks gets every block's score by each of the methods that have one, by runs that select all blocks.
 func (l *Lab) scoreAllBlocks(ctx context.Context, tuned []Tuned) (map[string]*sparse.Selection, error) {
+	tuned = slices.DeleteFunc(slices.Clone(tuned), func(t Tuned) bool { return !scoresAll(t.Recipe) })
 	var cells []Cell
 	for _, m := range tuned {
 		r := m.Recipe
+		r.WarmupFullSteps = l.warmupLength(m)
 		r.NumBlocks, r.TrainableRatio, r.TargetRatio, r.MLPNumBlocks, r.MLPTrainableRatio, r.MaxSteps = math.MaxInt32, 0, 0, 0, 0, 1
-		// The length of the warm-up follows from the steps; it must be that of the runs that were compared.
-		if r.WarmupFullSteps == 0 {
-			r.WarmupFullSteps = sparse.WarmupSteps(max(l.Recipe.MaxSteps, 1))
-		}
 		c := l.Cell("all blocks by "+m.Name, "all blocks", WithSeed(r, l.Seeds[0]))
 		c.Measures = Measures{Digest: c.Measures.Digest} // its selection is all that is asked of it
 		cells = append(cells, c)

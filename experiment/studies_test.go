@@ -11,6 +11,7 @@ import (
 
 	"smt/benchmark"
 	"smt/config"
+	"smt/recipe"
 )
 
 // oneRate are options with one learning rate, so that a study has few cells.
@@ -46,7 +47,7 @@ func TestStudies(t *testing.T) {
 			o.Recipe.Dataset = files[:2]
 		}, 6, []string{"overlap.png", "shares-2.png"}, []string{"Two tasks share"}},
 		{Memory, func(o *Options) { o.Methods = []string{config.SMT, config.Full} }, 2, []string{"memory.png"}, []string{"The paper reports 67 %"}},
-		{BreakEven, func(o *Options) { writeSteps(t, o.Dir) }, 3, []string{"time.png"}, []string{"warm-up steps full fine-tuning", "Llama-2-7B"}},
+		{BreakEven, func(o *Options) { writeSteps(t, o.Dir, hereWith(t, o.Recipe)) }, 3, []string{"time.png"}, []string{"warm-up steps full fine-tuning", "Llama-2-7B"}},
 	} {
 		t.Run(c.study.Name, func(t *testing.T) {
 			o := oneRate(t)
@@ -95,7 +96,7 @@ func TestStudies(t *testing.T) {
 }
 
 // writeSteps leaves measured steps as an earlier start of the study does.
-func writeSteps(t *testing.T, dir string) {
+func writeSteps(t *testing.T, dir string, machine Machine) {
 	t.Helper()
 	steps := map[string]map[string]*benchmark.StepResult{}
 	for i, name := range []string{"S", "M"} {
@@ -109,8 +110,115 @@ func writeSteps(t *testing.T, dir string) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeJSON(filepath.Join(dir, "steps.json"), steps); err != nil {
+	if err := writeJSON(filepath.Join(dir, "steps.json"), benchFile{machine, steps}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// hereWith is the machine with what a recipe computes on.
+func hereWith(t *testing.T, r config.Recipe) Machine {
+	t.Helper()
+	dev, err := recipe.NewDevice(r.Device, r.Threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return thisMachine(dev.Name(), r.Threads)
+}
+
+// TestReadBench reads steps that were measured here, and none of another machine or of another program.
+func TestReadBench(t *testing.T) {
+	dir, here := t.TempDir(), hereWith(t, config.Default())
+	writeSteps(t, dir, here)
+	path := filepath.Join(dir, "steps.json")
+	if file, err := readBench(path, here); err != nil || len(file.Steps) != 2 {
+		t.Errorf("steps of two shapes were measured here, got %v (%v)", file.Steps, err)
+	}
+	here.Revision += "+1"
+	if file, err := readBench(path, here); err != nil || len(file.Steps) != 0 || file.Machine != here {
+		t.Errorf("steps of another program: %+v (%v)", file, err)
+	}
+}
+
+// TestShareAnswers asks which tasks have their blocks in V if some of them, or all, have no run.
+func TestShareAnswers(t *testing.T) {
+	for _, c := range []struct {
+		ran, low, missing []string
+		want              string
+	}{
+		{[]string{"a", "b"}, nil, nil, "V holds at least 75 % of the selected blocks for every task."},
+		{[]string{"a", "b"}, []string{"b (3.0 %)"}, nil, "V holds less than 75 % of the selected blocks for b (3.0 %)."},
+		{[]string{"a"}, nil, []string{"b"}, "V holds at least 75 % of the selected blocks for a. Nothing is known of b: no run came to an end."},
+		{nil, nil, []string{"a", "b"}, "Whether V holds most blocks is not known: no run came to an end."},
+	} {
+		if got := strings.Join(shareAnswers(c.ran, c.low, c.missing), " "); got != c.want {
+			t.Errorf("%v of %v low, %v missing: %q, expected %q", c.low, c.ran, c.missing, got, c.want)
+		}
+	}
+}
+
+// TestTasksByEpochs plans tasks of their own rows: the time of runs by epochs follows from these, and rows that are all tasks' are
+// refused.
+func TestTasksByEpochs(t *testing.T) {
+	o := oneRate(t)
+	files, err := DemoTasks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DryRun, o.Recipe.Dataset, o.Recipe.MaxSteps, o.Recipe.NumTrainEpochs = true, files[:2], 0, 2
+	l, _, err := Perform(context.Background(), TaskStudy, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := l.Estimate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range l.Results {
+		if base := r.Method == Base; !(e.Seconds[i] > 0) || !base && !(e.Seconds[i] > 4*e.Seconds[0]) {
+			t.Errorf("%s: %g s, the model as it is %g s", r.Name, e.Seconds[i], e.Seconds[0])
+		}
+	}
+	o.Recipe.EvalDataset, o.Recipe.ValSize = files[2:], 0
+	if _, _, err := Perform(context.Background(), TaskStudy, o); err == nil || !strings.Contains(err.Error(), "eval_dataset: got") {
+		t.Errorf("held-out rows for all tasks: %v", err)
+	}
+}
+
+// TestWarmupLength asks how long the warm-up of a contender's runs was, and which rules have a score for every block.
+func TestWarmupLength(t *testing.T) {
+	runs := []Result{{Status: Failed}, {Status: Done, WarmupSteps: 5}}
+	recipe := func(warmup, steps int) Contender {
+		return Contender{Recipe: config.Recipe{WarmupFullSteps: warmup, MaxSteps: steps, NumTrainEpochs: 2, PerDeviceTrainBatchSize: 1, GradientAccumulationSteps: 1}}
+	}
+	l := &Lab{Split: Split{TrainRows: 80}}
+	for name, c := range map[string]struct {
+		Tuned
+		want int
+	}{
+		"said":                    {Tuned{Contender: recipe(3, 0), Runs: runs}, 3},
+		"by steps":                {Tuned{Contender: recipe(0, 400), Runs: runs}, 50},
+		"by epochs":               {Tuned{Contender: recipe(0, 0), Runs: runs}, 5},
+		"by epochs, of the grid":  {Tuned{Contender: recipe(0, 0), Grid: runs}, 5},
+		"by epochs, before a run": {Tuned{Contender: recipe(0, 0)}, 20},
+	} {
+		if got := l.warmupLength(c.Tuned); got != c.want {
+			t.Errorf("%s: %d steps, expected %d", name, got, c.want)
+		}
+	}
+	o := oneRate(t)
+	o.DryRun, o.Methods = true, []string{"mean_abs_sum", "frequency"}
+	planned, _, err := Perform(context.Background(), Selection, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range planned.Results {
+		if strings.HasPrefix(r.Name, "all blocks") {
+			names = append(names, r.Name)
+		}
+	}
+	if want := []string{"all blocks by mean_abs_sum"}; !slices.Equal(names, want) {
+		t.Errorf("%v, expected %v", names, want)
 	}
 }
 

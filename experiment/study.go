@@ -77,7 +77,7 @@ func (l *Lab) page(s Study, o *Outcome) report.Page {
 	}
 	p.Commands = append(p.Commands, l.Command)
 	if r := l.firstRun(); r != nil {
-		p.Commands = append(p.Commands, "# one cell again, by its recipe: every cell's is in cells/*/run/recipe.yaml\nsmt train "+filepath.Join(r.Dir, runDir, "recipe.yaml")+" --output_dir again")
+		p.Commands = append(p.Commands, "# one cell again, by its recipe: every cell's is in cells/*/run/recipe.yaml (not that of cells whose blocks were given to them)\nsmt train "+filepath.Join(r.Dir, runDir, "recipe.yaml")+" --output_dir again")
 	}
 	p.Facts = l.facts()
 	return p
@@ -96,9 +96,9 @@ func (l *Lab) firstRun() *Result {
 // methodText says what all experiments have in common.
 func (l *Lab) methodText() []string {
 	text := []string{
-		"Every cell is a run of smt train in a process of its own, with the same code path, the same batches and the same number of tuning steps for all methods; what SMT's warm-up costs is counted in its time.",
+		"Every cell is a run of smt train in a process of its own, with the same code path, the same batches and the same number of tuning steps for all methods; what SMT's warm-up costs is counted in its time. Adapters and blocks are measured as they were trained, in float32 on top of the base's weights; the model of full fine-tuning is measured as it is written, rounded to the data type of the base.",
 		"Losses are nats per supervised (response) token on rows that no run has trained on. Standard errors over rows are those of a ratio of sums, √(R/(R−1) Σ(L_r − mean·T_r)²)/ΣT_r for R rows with loss L_r over T_r tokens; differences are paired row by row. Standard errors over seeds are sd/√n. Where both are known the larger is shown. An interval of ± 2 standard errors covers about 95 %.",
-		fmt.Sprintf("Memory is the resident memory of the cell's process at its last training step, weights that are mapped from files included. Watched in every run: losses or gradients that are not finite; a loss or gradient norm more than %d robust deviations (1.4826 × median absolute deviation, at least %g %% of the median) above the running median of the %d steps before; a training loss that does not fall; memory more than %g %% and %d MiB above the plan; a share of V below %g %%.",
+		fmt.Sprintf("Memory is the resident memory of the cell's process at its last training step, weights that are mapped from files included. Watched in every run: losses or gradients that are not finite; a loss or gradient norm more than %d robust deviations (1.4826 × median absolute deviation, at least %g %% of the median) above the running median of the %d steps before; a training loss that does not fall; memory more than %g %% and %d MiB above the plan; a share of V below %g %% where the blocks of Q, K and V are ranked together by a rule that reads rows.",
 			SpikeDeviations, 100*spikeFloor, spikeWindow, 100*planTolerance, planSlack, 100*usualShareV),
 	}
 	return text

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"smt/config"
 	"smt/dataset"
@@ -21,6 +22,17 @@ type Task struct {
 	Limit    int    `json:"limit,omitempty"`    // rows; 0: all
 	// AllowCode lets the task run the programs that a model writes.
 	AllowCode bool `json:"allow_code_execution,omitempty"`
+	// Digest is the SHA-256 of the file: scores of rows that have been edited since are not those of the task.
+	Digest string `json:"sha256,omitempty"`
+}
+
+// same reports whether two tasks ask the same of a model, wherever their rows lie. A task without a digest, as earlier versions
+// stored it, is not known to.
+func (t Task) same(other Task) bool {
+	if t.Digest != "" {
+		t.File = other.File
+	}
+	return t == other
 }
 
 // DemoTask is the name of the demo's own measure.
@@ -36,7 +48,7 @@ func (t Task) unit() string {
 
 // records is the name of the file of the task's records: tasks that differ have different ones.
 func (t Task) records() string {
-	sum := sha256.Sum256(fmt.Append(nil, t.File, "\n", t.Protocol, "\n", t.Limit))
+	sum := sha256.Sum256(fmt.Append(nil, t.Digest, "\n", t.Protocol, "\n", t.Limit))
 	return "task-" + t.Name + "-" + hex.EncodeToString(sum[:4]) + ".jsonl"
 }
 
@@ -55,7 +67,7 @@ func (t Task) Check() (which evaluate.Task, protocol string, err error) {
 	return which, protocol, evaluate.CheckProtocol(protocol, which)
 }
 
-// open finds the task, its protocol and its rows.
+// open finds the task, its protocol and those of its rows that it can judge, up to the limit, and refuses rows whose answers are none.
 func (t Task) open() (which evaluate.Task, protocol string, rows []dataset.Row, err error) {
 	if which, protocol, err = t.Check(); err != nil {
 		return which, "", nil, err
@@ -63,23 +75,35 @@ func (t Task) open() (which evaluate.Task, protocol string, rows []dataset.Row, 
 	if rows, err = dataset.Load([]string{t.File}, dataset.ReadOptions{Evaluation: true}); err != nil {
 		return which, "", nil, err
 	}
+	if which, err = evaluate.NewTask(t.Name, "", rows); err != nil { // labels are collected from all rows
+		return which, "", nil, err
+	}
+	if rows = which.Judged(rows); len(rows) == 0 {
+		return which, "", nil, fmt.Errorf("evaluate: %s: no row has a closed set of labels to choose from", t.File)
+	}
 	if t.Limit > 0 && len(rows) > t.Limit {
 		rows = rows[:t.Limit]
 	}
-	return which, protocol, rows, nil
+	return which, protocol, rows, evaluate.CheckRows(which, rows)
 }
 
-// checkTasks finds out before anything is trained what would be in the way of measuring a task.
-func checkTasks(tasks []Task) error {
-	for _, t := range tasks {
-		if t.Name == DemoTask {
-			continue
+// checkTasks finds out before anything is trained what would be in the way of measuring a task, and returns the tasks with the
+// digests of their files.
+func checkTasks(tasks []Task) ([]Task, error) {
+	checked := slices.Clone(tasks)
+	for i, t := range checked {
+		var err error
+		if t.Name != DemoTask {
+			_, _, _, err = t.open()
 		}
-		if _, _, _, err := t.open(); err != nil {
-			return fmt.Errorf("task %s=%s: %w", t.Name, t.File, err)
+		if err == nil {
+			checked[i].Digest, err = fileDigest(t.File)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("task %s=%s: %w", t.Name, t.File, err)
 		}
 	}
-	return nil
+	return checked, nil
 }
 
 // measureTask measures a trained model on a task.

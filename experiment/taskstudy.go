@@ -28,6 +28,9 @@ func tasks(ctx context.Context, l *Lab) (*Outcome, error) {
 	if len(l.Recipe.Dataset) < 2 {
 		return nil, fmt.Errorf("dataset: got %d file, expected two or more, each the rows of a task", len(l.Recipe.Dataset))
 	}
+	if len(l.Recipe.EvalDataset) > 0 {
+		return nil, fmt.Errorf("experiment: eval_dataset: got %v, expected none: each task has test rows of its own; set val_size, or leave both out", l.Recipe.EvalDataset)
+	}
 	l.paperRule("target_modules", "selection", "block_score")
 	all, err := l.runTasks(ctx)
 	if err != nil || l.DryRun {
@@ -35,19 +38,24 @@ func tasks(ctx context.Context, l *Lab) (*Outcome, error) {
 	}
 	s := report.Section{Title: "Selections by task"}
 	t := report.Table{Header: []string{"task", "training rows", "test loss before", "after", "taken off", "blocks in V %", "by chance %"}}
-	var low []string
+	var ran, low, missing []string
 	for i, x := range all {
 		row := []string{x.name, fmt.Sprint(x.split.TrainRows), plusMinus(x.base.Test.Loss(), 4)}
 		if len(x.runs) == 0 {
 			t.Rows = append(t.Rows, append(row, "no run came to an end"))
+			missing = append(missing, x.name)
 			continue
 		}
-		first := x.runs[0]
-		d, err := PairedDifference(x.base.Test, first.Test)
-		if err != nil {
-			return nil, err
+		ran = append(ran, x.name)
+		first, off := x.runs[0], "-"
+		if x.base.Usable() {
+			d, err := PairedDifference(x.base.Test, first.Test)
+			if err != nil {
+				return nil, err
+			}
+			off = plusMinus(d, 4)
 		}
-		t.Rows = append(t.Rows, append(row, plusMinus(first.Test.Loss(), 4), plusMinus(d, 4), show(100*first.ShareV, 1), show(100*first.ChanceV, 1)))
+		t.Rows = append(t.Rows, append(row, plusMinus(first.Test.Loss(), 4), off, show(100*first.ShareV, 1), show(100*first.ChanceV, 1)))
 		if first.ShareV < usualShareV {
 			low = append(low, fmt.Sprintf("%s (%.1f %%)", x.name, 100*first.ShareV))
 		}
@@ -55,16 +63,30 @@ func tasks(ctx context.Context, l *Lab) (*Outcome, error) {
 	}
 	s.Tables = append(s.Tables, t)
 	within, between := l.taskOverlaps(&s, all)
-	o := &Outcome{Sections: []report.Section{s}}
-	if len(low) == 0 {
-		o.Answers = append(o.Answers, fmt.Sprintf("V holds more than %.0f %% of the selected blocks for every task.", 100*usualShareV))
-	} else {
-		o.Answers = append(o.Answers, fmt.Sprintf("V holds less than %.0f %% of the selected blocks for %s.", 100*usualShareV, strings.Join(low, ", ")))
-	}
+	o := &Outcome{Sections: []report.Section{s}, Answers: shareAnswers(ran, low, missing)}
 	if within.N > 0 && between.N > 0 {
 		o.Answers = append(o.Answers, fmt.Sprintf("Two tasks share %s of their blocks on average (Jaccard), two seeds of one task %s.", show(between.Mean, 2), show(within.Mean, 2)))
 	}
 	return o, nil
+}
+
+// shareAnswers says of which tasks V holds most blocks: low are those of ran for which it does not, and missing have no run to tell.
+func shareAnswers(ran, low, missing []string) []string {
+	var answers []string
+	switch {
+	case len(ran) == 0:
+		return []string{"Whether V holds most blocks is not known: no run came to an end."}
+	case len(low) > 0:
+		answers = append(answers, fmt.Sprintf("V holds less than %.0f %% of the selected blocks for %s.", 100*usualShareV, strings.Join(low, ", ")))
+	case len(missing) > 0:
+		answers = append(answers, fmt.Sprintf("V holds at least %.0f %% of the selected blocks for %s.", 100*usualShareV, strings.Join(ran, ", ")))
+	default:
+		answers = append(answers, fmt.Sprintf("V holds at least %.0f %% of the selected blocks for every task.", 100*usualShareV))
+	}
+	if len(missing) > 0 {
+		answers = append(answers, fmt.Sprintf("Nothing is known of %s: no run came to an end.", strings.Join(missing, ", ")))
+	}
+	return answers
 }
 
 // A taskRun is what was run on one of the tasks.
@@ -92,7 +114,7 @@ func (l *Lab) runTasks(ctx context.Context) ([]taskRun, error) {
 		x := taskRun{name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))}
 		own := l.Recipe
 		own.Dataset = []string{file}
-		if x.split, err = SplitRows(filepath.Join(l.Dir, "data", fmt.Sprintf("%d-%s", i+1, x.name)), own); err != nil {
+		if x.split, err = l.split(filepath.Join(l.Dir, "data", fmt.Sprintf("%d-%s", i+1, x.name)), own); err != nil {
 			return nil, err
 		}
 		all = append(all, x)

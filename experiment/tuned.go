@@ -95,26 +95,13 @@ func (l *Lab) chooseRates(ctx context.Context, tuned []Tuned) error {
 				t.Best = &t.Grid[len(t.Grid)/2]
 				continue
 			}
-			if err := l.keepBest(t); err != nil {
-				return err
+			if !l.DryRun {
+				if err := l.keepBest(t.Grid[0]); err != nil {
+					return err
+				}
 			}
 			if next, ok := l.nextRate(t); ok {
 				t.Rates, grown = slices.Sorted(slices.Values(append(t.Rates, next))), true
-			}
-		}
-	}
-	return nil
-}
-
-// keepBest drops the models of the grid's runs but for the best one's; a dry run drops none.
-func (l *Lab) keepBest(t *Tuned) error {
-	if l.DryRun {
-		return nil
-	}
-	for i := range t.Grid {
-		if r := &t.Grid[i]; r.Usable() && r != t.Best {
-			if err := l.dropModel(r); err != nil {
-				return err
 			}
 		}
 	}
@@ -196,12 +183,13 @@ func (t Tuned) OverSeeds(of func(Result) float64) Estimate {
 	return NewEstimate(xs)
 }
 
-// Score is the mean score on a task over the runs, from 0 to 100; the standard error is that over seeds, or with one seed that over
-// rows.
+// Score is the mean score on a task over the runs, from 0 to 100. As with [Tuned.TestLoss], its standard error is the larger one of
+// that over seeds and that over rows; the latter is the mean of the runs' own, since what of it the seeds share is not known.
 func (t Tuned) Score(task string) Estimate {
 	e := t.OverSeeds(func(r Result) float64 { return r.Score(task).Mean })
-	if e.N == 1 {
-		return t.Runs[0].Score(task)
+	rows := t.OverSeeds(func(r Result) float64 { return r.Score(task).StandardError }).Mean
+	if !finite(e.StandardError) || rows > e.StandardError {
+		e.StandardError = rows
 	}
 	return e
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"smt/config"
+	"smt/evaluate"
 )
 
 // TestNextRate grows grids of runs whose validation loss is a parabola over the logarithm of the rate, with the lowest loss at
@@ -52,5 +53,28 @@ func TestNextRate(t *testing.T) {
 		if !slices.Equal(u.Rates, c.want) {
 			t.Errorf("%s: rates %v, expected %v", c.name, u.Rates, c.want)
 		}
+	}
+}
+
+// TestScoreError scores two seeds: where they agree by chance, the rows still say how little is known.
+func TestScoreError(t *testing.T) {
+	run := func(accuracy, standardError float64) Result {
+		return Result{Status: Done, Tasks: []evaluate.Result{{Task: "boolq", Accuracy: accuracy, StandardError: standardError, Total: 100}}}
+	}
+	for name, c := range map[string]struct {
+		runs []Result
+		want float64
+	}{
+		"seeds that agree":  {[]Result{run(0.5, 0.04), run(0.5, 0.06)}, 5},
+		"seeds that do not": {[]Result{run(0.4, 0.04), run(0.6, 0.06)}, 10}, // √(2·10²/1/2)
+		"one seed":          {[]Result{run(0.5, 0.04)}, 4},
+		"one that has none": {[]Result{{Status: Done}, run(0.5, 0.04)}, 4},
+	} {
+		e := Tuned{Runs: c.runs}.Score("boolq")
+		near(t, name+": the score", e.Mean, 50)
+		near(t, name+": its standard error", e.StandardError, c.want)
+	}
+	if e := (Tuned{Runs: []Result{{}}}).Score("boolq"); finite(e.Mean) || finite(e.StandardError) {
+		t.Errorf("without a score: %+v", e)
 	}
 }

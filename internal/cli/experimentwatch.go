@@ -121,7 +121,11 @@ func (w *experimentWatch) dryRun(l *experiment.Lab) error {
 		rows = append(rows, []string{r.Name, r.Method, seconds, fmt.Sprintf("%.0f MiB", estimate.MiB[i])})
 	}
 	w.Table("cells", []string{"cell", "method", "time", "memory by smt plan"}, rows)
-	w.Note("%d cells to run, about %s at %.1f GFLOP/s (measured now, with a step of %s). Rates are chosen as results come in: the second round's are only guessed here, and grids may grow.",
+	tasks := ""
+	if len(l.Tasks) > 0 {
+		tasks = " What the tasks take comes on top: it depends on how much the models write."
+	}
+	w.Note("%d cells to run, about %s at %.1f GFLOP/s (measured now, with a step of %s). Rates are chosen as results come in: the second round's are only guessed here, grids may grow, and cells that only the results tell of, such as single blocks, are not counted."+tasks,
 		open, time.Duration(estimate.Total*float64(time.Second)).Round(time.Second), estimate.GFLOPS, estimate.Measured)
 	return nil
 }
