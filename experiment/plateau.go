@@ -3,8 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
-	"math"
-	"strings"
+	"slices"
 
 	"smt/config"
 	"smt/report"
@@ -18,16 +17,17 @@ var Plateau = Study{
 	Methods:  []string{config.SMT, config.LoRA, config.DoRA},
 	Seeds:    1,
 	Method: []string{
-		"Each method is run at each budget (shares of all parameters; the paper's are 0.43, 0.84, 1.7, 3.0 and 4.9 %), with a learning rate of its own at each of them, chosen by the validation rows. The gain of a budget over the one before is paired row by row on the test rows. A method has a plateau from the first budget after which no step gains more than two standard errors.",
+		"Each method is run at each budget (shares of all parameters; the paper's are 0.43, 0.84, 1.7, 3.0 and 4.9 %), with a learning rate of its own at each of them, chosen by the validation rows. The gain of a budget over a smaller one is paired row by row on the test rows. A method has a plateau from the first budget from which on no budget gains more than two standard errors over any smaller one.",
 	},
 	Run: plateau,
 }
 
 func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 	methods := l.unlikeSMT(l.usable(l.Methods))
+	budgets := slices.Compact(slices.Sorted(slices.Values(l.Budgets)))
 	var contenders []Contender
 	for _, m := range methods {
-		for _, share := range l.Budgets {
+		for _, share := range budgets {
 			r, err := l.RecipeOf(m, share)
 			if err != nil {
 				return nil, err
@@ -50,15 +50,13 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 	var losses []report.Curve
 	scores := make([][]report.Curve, len(l.Tasks))
 	for i, m := range methods {
-		of := tuned[i*len(l.Budgets) : (i+1)*len(l.Budgets)]
+		of := tuned[i*len(budgets) : (i+1)*len(budgets)]
 		loss := report.Curve{Series: report.Series{Name: m}}
 		score := make([]report.Curve, len(l.Tasks))
-		var gains []Estimate
 		for j, x := range of {
 			row := []string{m, x.Labels[0].Value}
 			if len(x.Runs) == 0 {
 				t.Rows = append(t.Rows, append(row, "no run came to an end"))
-				gains = append(gains, NewEstimate(nil))
 				continue
 			}
 			really, e := 100*float64(x.Best.Trainable)/float64(x.Best.Params), x.TestLoss()
@@ -69,7 +67,6 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 				if err != nil {
 					return nil, err
 				}
-				gains = append(gains, Estimate{-d.Mean, d.Error(), d.Rows.N})
 				gain = fmt.Sprintf("%+.4f ± %.4f", -d.Mean, d.Error())
 			}
 			row = append(row, fmt.Sprint(x.Best.Trainable), show(really, 2), fmt.Sprintf("%g", x.Best.Recipe.LearningRate), plusMinus(e, 4), gain)
@@ -85,7 +82,11 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 		for k := range score {
 			scores[k] = append(scores[k], score[k])
 		}
-		o.Answers = append(o.Answers, l.plateauAnswer(m, of, gains))
+		answer, err := l.plateauAnswer(m, of)
+		if err != nil {
+			return nil, err
+		}
+		o.Answers = append(o.Answers, answer)
 	}
 	s.Tables = append(s.Tables, t)
 	l.figure(&s, "loss.png", "Test loss by trained share of all parameters, ± one standard error.", func(path string) error {
@@ -100,23 +101,42 @@ func plateau(ctx context.Context, l *Lab) (*Outcome, error) {
 	return o, nil
 }
 
-// plateauAnswer says whether a method still gains at the largest budget, and notes a plateau as a signature.
-func (l *Lab) plateauAnswer(method string, of []Tuned, gains []Estimate) string {
-	at := PlateauFrom(gains)
-	if at < 0 || at >= len(of) {
-		return fmt.Sprintf("%s still gains at the largest budget.", method)
+// plateauAnswer says whether a method, run at ascending budgets, still gains at the largest one, and notes a plateau as a signature.
+// Budgets at which no run came to an end tell nothing.
+func (l *Lab) plateauAnswer(method string, of []Tuned) (string, error) {
+	known := slices.DeleteFunc(slices.Clone(of), func(t Tuned) bool { return len(t.Runs) == 0 })
+	if len(of) < 2 {
+		return fmt.Sprintf("Whether %s still gains with more parameters is not known: a comparison needs two budgets.", method), nil
 	}
-	where := of[at].Labels[0].Value
-	worst := math.Inf(1)
-	for _, g := range gains[at:] {
-		if finite(g.Mean) {
-			worst = min(worst, g.Mean)
+	if len(known) < 2 || len(of[len(of)-1].Runs) == 0 {
+		return fmt.Sprintf("Whether %s still gains at the largest budget is not known: of %d budgets, %d have a run that came to its end, expected two or more with the largest, %s %%, among them.",
+			method, len(of), len(known), of[len(of)-1].Labels[0].Value), nil
+	}
+	gains := make([][]Estimate, len(known)-1)
+	for i := range gains {
+		for _, larger := range known[i+1:] {
+			d, err := larger.Minus(known[i])
+			if err != nil {
+				return "", err
+			}
+			if !finite(d.Error()) {
+				return fmt.Sprintf("Whether %s still gains at the largest budget is not known: a difference over %d test row has no standard error.", method, d.Rows.N), nil
+			}
+			gains[i] = append(gains[i], Estimate{-d.Mean, d.Error(), d.Rows.N})
 		}
 	}
-	text := fmt.Sprintf("%s has a plateau from %s %% on: no larger budget gains more than two standard errors", method, where)
+	at := PlateauFrom(gains)
+	if at < 0 {
+		return fmt.Sprintf("%s still gains at the largest budget.", method), nil
+	}
+	text := fmt.Sprintf("%s has a plateau from %s %% on: no larger budget gains more than two standard errors", method, known[at].Labels[0].Value)
+	worst := 0.0
+	for _, g := range gains[at] {
+		worst = min(worst, g.Mean)
+	}
 	if worst < 0 {
 		text += fmt.Sprintf("; one loses %.4f", -worst)
 	}
 	l.note(Signature{Kind: PlateauKind, Text: text})
-	return strings.TrimSpace(text) + "."
+	return text + ".", nil
 }

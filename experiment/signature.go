@@ -160,14 +160,17 @@ func Grouped(all []Signature) []Signature {
 	return out
 }
 
-// PlateauFrom finds where a measure no longer moves with the budget. gains[i] is how much better point i+1 is than point i
-// (positive is better), as an estimate. It returns the first point from which no later step gains more than two standard
-// errors, or -1 if the last step still gains.
-func PlateauFrom(gains []Estimate) int {
+// PlateauFrom finds where a measure no longer moves with the budget. gains[i] is how much better each of the points after i is than
+// point i (positive is better); the last point has none. It returns the first point from which on no point gains more than two
+// standard errors over any before it, or -1 if the last two still differ by more. Neighbours alone would not do: steps that are each
+// too small to be seen may add up.
+func PlateauFrom(gains [][]Estimate) int {
 	from := -1
 	for i := len(gains) - 1; i >= 0; i-- {
-		if g := gains[i]; !finite(g.Mean) || g.Mean > 2*g.StandardError {
-			break
+		for _, g := range gains[i] {
+			if !(g.Mean <= 2*g.StandardError) { // nor is a gain that is not known none
+				return from
+			}
 		}
 		from = i
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"smt/config"
 )
 
 // falling is a loss curve with a ripple of 5 %, as training losses have.
@@ -80,6 +82,21 @@ func TestMemoryAndShareSignatures(t *testing.T) {
 	}
 }
 
+// TestPaperLike checks for which recipes the paper's share of V is to be expected.
+func TestPaperLike(t *testing.T) {
+	like := config.Recipe{Selection: "global", BlockScore: "mean_abs_sum", TargetModules: []string{"v_proj", "q_proj", "k_proj"}}
+	if !paperLike(like) {
+		t.Errorf("%v, ranked together by gradients, is not like the paper", like.TargetModules)
+	}
+	spread, magnitude, wider := like, like, like
+	spread.Selection, magnitude.BlockScore, wider.TargetModules = "spread", "magnitude", append([]string{"o_proj"}, like.TargetModules...)
+	for name, r := range map[string]config.Recipe{"spread": spread, "by magnitude": magnitude, "more modules": wider} {
+		if paperLike(r) {
+			t.Errorf("%s: like the paper", name)
+		}
+	}
+}
+
 func TestGrouped(t *testing.T) {
 	got := Grouped([]Signature{{"a", "smt 1", "x", "smt"}, {"a", "smt 2", "y", "smt"}, {"a", "lora 1", "z", "lora"}, {"b", "", "u", ""}, {"b", "", "v", ""}})
 	if len(got) != 4 || got[0].Text != "x (and the like in another cell)" || got[1].Text != "z" || got[3].Text != "v" {
@@ -88,19 +105,31 @@ func TestGrouped(t *testing.T) {
 }
 
 func TestPlateauFrom(t *testing.T) {
-	gain := func(mean, se float64) Estimate { return Estimate{Mean: mean, StandardError: se, N: 10} }
 	for _, c := range []struct {
-		gains []Estimate
+		steps []float64 // gains of neighbours; standard errors are 0.01
 		want  int
 	}{
-		{[]Estimate{gain(0.3, 0.01), gain(0.2, 0.01)}, -1},
-		{[]Estimate{gain(0.3, 0.01), gain(0.01, 0.01), gain(-0.1, 0.01)}, 1},
-		{[]Estimate{gain(0.3, 0.01), gain(0.01, 0.01), gain(0.1, 0.01)}, -1},
-		{[]Estimate{gain(0, 0), gain(0, 0)}, 0},
+		{[]float64{0.3, 0.2}, -1},
+		{[]float64{0.3, 0.01, -0.1}, 1},
+		{[]float64{0.3, 0.01, 0.1}, -1},
+		{[]float64{0, 0}, 0},
+		{[]float64{0.015, 0.015, 0.015}, 2}, // together 0.045
+		{[]float64{-0.1, 0.1, 0}, 2},
+		{[]float64{0.3, math.NaN()}, -1},
 		{nil, -1},
 	} {
-		if got := PlateauFrom(c.gains); got != c.want {
-			t.Errorf("%v: plateau from %d, expected %d", c.gains, got, c.want)
+		var gains [][]Estimate
+		for i := range c.steps {
+			var over []Estimate
+			sum := 0.0
+			for _, step := range c.steps[i:] {
+				sum += step
+				over = append(over, Estimate{Mean: sum, StandardError: 0.01, N: 10})
+			}
+			gains = append(gains, over)
+		}
+		if got := PlateauFrom(gains); got != c.want {
+			t.Errorf("%v: plateau from %d, expected %d", c.steps, got, c.want)
 		}
 	}
 }
