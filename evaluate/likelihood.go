@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"smt/dataset"
+	"smt/internal/finite"
 	"smt/model"
 )
 
@@ -343,7 +344,7 @@ func (p *pass) logits() error {
 		w := p.wanted[i]
 		total := logSumExp(logits)
 		if math.IsNaN(total) || math.IsInf(total, 0) {
-			failed = errors.New("evaluate: the model's logits are not finite; are its weights damaged?")
+			failed = fmt.Errorf("evaluate: the model's logits are %w; are its weights damaged?", finite.ErrNot)
 			return
 		}
 		for j, o := range w.options {

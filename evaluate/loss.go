@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"smt/dataset"
+	"smt/internal/finite"
 	"smt/model"
 )
 
@@ -110,7 +111,7 @@ func (e *Evaluator) runLosses(ctx context.Context, rows []dataset.Row, set *data
 			}
 			record := Record{Row: example.Row, Answer: rows[example.Row].Answer, Value: sums[i] / float64(counts[i]), Loss: sums[i], Tokens: counts[i]}
 			if math.IsNaN(record.Loss) || math.IsInf(record.Loss, 0) {
-				return rowError(&rows[example.Row], example.Row, fmt.Errorf("the loss is %g; are the model's weights damaged?", record.Loss))
+				return rowError(&rows[example.Row], example.Row, fmt.Errorf("the loss is %g, which is %w; are the model's weights damaged?", record.Loss, finite.ErrNot))
 			}
 			if err := file.add(record); err != nil {
 				return err
@@ -203,7 +204,7 @@ func newLoss(sums []float64, counts []int) (Loss, error) {
 		l.StandardError = math.Sqrt(rows/(rows-1)*squares) / n
 	}
 	if math.IsNaN(l.Mean) || math.IsInf(l.Mean, 0) {
-		return l, fmt.Errorf("evaluate: the mean loss is %g; are the model's weights damaged?", l.Mean)
+		return l, fmt.Errorf("evaluate: the mean loss is %g, which is %w; are the model's weights damaged?", l.Mean, finite.ErrNot)
 	}
 	return l, nil
 }

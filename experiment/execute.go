@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"smt/dataset"
 	"smt/evaluate"
 	"smt/hub"
+	"smt/internal/finite"
 	"smt/internal/memory"
 	"smt/model"
 	"smt/recipe"
@@ -82,9 +82,6 @@ func readTrained(dir string) (t trained, err error) {
 	return t, err
 }
 
-// nonFinite is what errors about numbers that are none say, where weights are written or losses and answers measured.
-var nonFinite = regexp.MustCompile(`(?s)^(export|safetensors|evaluate): .*(\bis ([+-]Inf|NaN)\b|not finite)`)
-
 // train runs the recipe. What ends with numbers that are not finite is a result, too, in a step or, after the last one, in the weights
 // that are to be written.
 func train(ctx context.Context, dir string, c Cell, start float64, notes *noting) (trained, error) {
@@ -98,7 +95,7 @@ func train(ctx context.Context, dir string, c Cell, start float64, notes *noting
 		var guard *recipe.GuardError
 		sum, err := recipe.TrainBlocks(ctx, r, c.Blocks, notes)
 		switch {
-		case errors.As(err, &guard), err != nil && nonFinite.MatchString(err.Error()):
+		case errors.As(err, &guard), errors.Is(err, finite.ErrNot):
 			t.Diverged = err.Error()
 		case err != nil:
 			return t, err
@@ -196,7 +193,7 @@ func (r *Result) failed(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return recipe.ErrInterrupted
-	case r.Method != Base && nonFinite.MatchString(err.Error()):
+	case r.Method != Base && errors.Is(err, finite.ErrNot):
 		r.diverged(err.Error())
 		return nil
 	}

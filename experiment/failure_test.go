@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"smt/config"
+	"smt/internal/finite"
 	"smt/recipe"
 )
 
@@ -120,7 +121,7 @@ func TestDivergedAtTheEnd(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if got := results[0]; got.Status != Diverged || !strings.Contains(got.Error, c.want) || len(got.Losses) != 1 || !finite(got.Losses[0]) {
+		if got := results[0]; got.Status != Diverged || !strings.Contains(got.Error, c.want) || len(got.Losses) != 1 || !finite.Is(got.Losses[0]) {
 			t.Errorf("%s: %s %q after losses %v, expected %q", name, got.Status, got.Error, got.Losses, c.want)
 		}
 		if !slices.ContainsFunc(results[0].Signatures, func(s Signature) bool { return s.Kind == NotFinite }) {

@@ -18,6 +18,7 @@ import (
 
 	"smt/config"
 	"smt/demo"
+	"smt/internal/finite"
 	"smt/recipe"
 )
 
@@ -101,7 +102,7 @@ func TestCompare(t *testing.T) {
 		if r.Recipe.LearningRate == 1e-3 { // not chosen
 			rows = 0
 		}
-		if r.Status != Done || len(r.Test.Sums) != rows || finite(r.Test.Loss().Mean) != (rows > 0) || len(r.Validation.Sums) != 30 {
+		if r.Status != Done || len(r.Test.Sums) != rows || finite.Is(r.Test.Loss().Mean) != (rows > 0) || len(r.Validation.Sums) != 30 {
 			t.Errorf("%s: %s, loss %v over %d rows, expected %d; %d validation rows, expected 30", r.Name, r.Status, r.Test.Loss(), len(r.Test.Sums), rows, len(r.Validation.Sums))
 		}
 		if r.Method != Base && (r.Steps != 4 || len(r.Losses) != 4 || r.Trainable == 0 || r.PeakRSS <= r.StartRSS || r.PlanMiB == 0) {
@@ -149,7 +150,7 @@ func TestCompare(t *testing.T) {
 	}
 	at := slices.Index(table[0], "test_loss")
 	for i, r := range l.Results {
-		if !finite(r.Test.Loss().Mean) && table[i+1][at] == "" {
+		if !finite.Is(r.Test.Loss().Mean) && table[i+1][at] == "" {
 			continue
 		}
 		if loss, err := strconv.ParseFloat(table[i+1][at], 64); err != nil || loss != r.Test.Loss().Mean || table[i+1][0] != r.Name {

@@ -136,13 +136,13 @@ func (l *Lab) noteFewerBlocks(method string, r, own config.Recipe) {
 	if method == config.SMT {
 		return
 	}
-	blocks, size, err := recipe.Blocks(l.Config, r)
-	budget, _, other := recipe.Blocks(l.Config, own)
+	got, err := recipe.BudgetOf(l.Config, r)
+	budget, other := recipe.BudgetOf(l.Config, own)
 	if err != nil || other != nil {
 		return
 	}
-	if off := float64(blocks)/float64(budget) - 1; math.Abs(off) > 0.1 {
-		l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s trains %d blocks of %d × %d, smt %d (%+.0f %%): there are fewer blocks to choose among than the budget allows", method, blocks, size, size, budget, 100*off)})
+	if off := float64(got.Params)/float64(budget.Params) - 1; math.Abs(off) > 0.1 {
+		l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s trains %d blocks of %d × %d, smt %d (%+.0f %%): there are fewer blocks to choose among than the budget allows", method, got.Blocks, got.Size, got.Size, budget.Blocks, 100*off)})
 	}
 }
 

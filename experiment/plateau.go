@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"smt/config"
+	"smt/internal/finite"
 	"smt/report"
 )
 
@@ -119,7 +120,7 @@ func (l *Lab) plateauAnswer(method string, of []Tuned) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if !finite(d.Error()) {
+			if !finite.Is(d.Error()) {
 				return fmt.Sprintf("Whether %s still gains at the largest budget is not known: a difference over %d test row has no standard error.", method, d.Rows.N), nil
 			}
 			gains[i] = append(gains[i], Estimate{-d.Mean, d.Error(), d.Rows.N})

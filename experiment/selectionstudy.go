@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"smt/config"
+	"smt/internal/finite"
 	"smt/report"
 	"smt/sparse"
 )
@@ -268,7 +269,7 @@ func scoresAndDrops(all *sparse.Selection, sample []ranked, drops []float64) (sc
 		}
 	}
 	for i, b := range sample {
-		if s, ok := of[place{b.Name, b.Block}]; ok && finite(drops[i]) {
+		if s, ok := of[place{b.Name, b.Block}]; ok && finite.Is(drops[i]) {
 			scores, known = append(scores, s), append(known, drops[i])
 		}
 	}

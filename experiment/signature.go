@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"smt/internal/finite"
 )
 
 // A Signature is a known way in which a run or a comparison goes wrong, found in its numbers.
@@ -56,7 +58,7 @@ func Spikes(xs []float64, k float64) []int {
 	var found []int
 	var window []float64
 	for i, x := range xs {
-		if !finite(x) {
+		if !finite.Is(x) {
 			continue
 		}
 		if len(window) >= spikeWindow/2 {
@@ -86,7 +88,7 @@ func SeriesSignatures(cell string, losses, norms []float64) []Signature {
 	}{{LossSpike, losses}, {NormSpike, norms}} {
 		what := strings.TrimSuffix(s.kind, " spike")
 		for i, x := range s.xs {
-			if !finite(x) {
+			if !finite.Is(x) {
 				all = append(all, Signature{Kind: NotFinite, Cell: cell, Text: fmt.Sprintf("the %s of step %d is %g", what, i+1, x)})
 				break
 			}
@@ -176,5 +178,3 @@ func PlateauFrom(gains [][]Estimate) int {
 	}
 	return from
 }
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

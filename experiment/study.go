@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"smt/internal/finite"
 	"smt/report"
 )
 
@@ -149,7 +150,7 @@ func (l *Lab) figure(section *report.Section, name, caption string, draw func(pa
 
 // show writes a number with some decimals, or "-".
 func show(x float64, digits int) string {
-	if !finite(x) {
+	if !finite.Is(x) {
 		return "-"
 	}
 	return fmt.Sprintf("%.*f", digits, x)
@@ -157,10 +158,10 @@ func show(x float64, digits int) string {
 
 // plusMinus writes an estimate with its standard error.
 func plusMinus(e Estimate, digits int) string {
-	if !finite(e.Mean) {
+	if !finite.Is(e.Mean) {
 		return "-"
 	}
-	if !finite(e.StandardError) {
+	if !finite.Is(e.StandardError) {
 		return show(e.Mean, digits)
 	}
 	return fmt.Sprintf("%.*f ± %.*f", digits, e.Mean, digits, e.StandardError)

@@ -12,6 +12,7 @@ import (
 
 	"smt/durable"
 	"smt/evaluate"
+	"smt/internal/finite"
 	"smt/report"
 )
 
@@ -100,7 +101,7 @@ func columnsOf(cells []Result) []column {
 	// A score may well be 0; of other numbers 0 says that there is none.
 	score := func(of func(*Result) float64) func(*Result) string {
 		return func(r *Result) string {
-			if x := of(r); finite(x) {
+			if x := of(r); finite.Is(x) {
 				return strconv.FormatFloat(x, 'g', -1, 64)
 			}
 			return ""

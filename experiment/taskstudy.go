@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"smt/config"
+	"smt/internal/finite"
 	"smt/report"
 	"smt/sparse"
 )
@@ -160,7 +161,7 @@ func (l *Lab) taskOverlaps(s *report.Section, all []taskRun) (within, between Es
 			v := overlapOf(sets[i], sets[j], i == j)
 			values[i] = append(values[i], v)
 			switch {
-			case !finite(v):
+			case !finite.Is(v):
 			case i == j:
 				same = append(same, v)
 			case i < j:

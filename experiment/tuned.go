@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"smt/config"
+	"smt/internal/finite"
 )
 
 // A Contender is a method at a budget, with everything but its learning rate decided.
@@ -176,7 +177,7 @@ func (t Tuned) Rows() (RowLosses, error) {
 func (t Tuned) OverSeeds(of func(Result) float64) Estimate {
 	var xs []float64
 	for _, r := range t.Runs {
-		if x := of(r); finite(x) {
+		if x := of(r); finite.Is(x) {
 			xs = append(xs, x)
 		}
 	}
@@ -188,7 +189,7 @@ func (t Tuned) OverSeeds(of func(Result) float64) Estimate {
 func (t Tuned) Score(task string) Estimate {
 	e := t.OverSeeds(func(r Result) float64 { return r.Score(task).Mean })
 	rows := t.OverSeeds(func(r Result) float64 { return r.Score(task).StandardError }).Mean
-	if !finite(e.StandardError) || rows > e.StandardError {
+	if !finite.Is(e.StandardError) || rows > e.StandardError {
 		e.StandardError = rows
 	}
 	return e
@@ -199,7 +200,7 @@ func (t Tuned) Score(task string) Estimate {
 func (t Tuned) TestLoss() Estimate {
 	e := t.OverSeeds(func(r Result) float64 { return r.Test.Loss().Mean })
 	if rows, err := t.Rows(); err == nil {
-		if by := rows.Loss(); !finite(e.StandardError) || by.StandardError > e.StandardError {
+		if by := rows.Loss(); !finite.Is(e.StandardError) || by.StandardError > e.StandardError {
 			e.StandardError = by.StandardError
 		}
 	}
@@ -215,7 +216,7 @@ type Difference struct {
 
 // Error is the larger one of the two standard errors.
 func (d Difference) Error() float64 {
-	if finite(d.Seeds.StandardError) {
+	if finite.Is(d.Seeds.StandardError) {
 		return max(d.Rows.StandardError, d.Seeds.StandardError)
 	}
 	return d.Rows.StandardError

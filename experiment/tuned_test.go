@@ -7,6 +7,7 @@ import (
 
 	"smt/config"
 	"smt/evaluate"
+	"smt/internal/finite"
 )
 
 // TestNextRate grows grids of runs whose validation loss is a parabola over the logarithm of the rate, with the lowest loss at
@@ -74,7 +75,7 @@ func TestScoreError(t *testing.T) {
 		near(t, name+": the score", e.Mean, 50)
 		near(t, name+": its standard error", e.StandardError, c.want)
 	}
-	if e := (Tuned{Runs: []Result{{}}}).Score("boolq"); finite(e.Mean) || finite(e.StandardError) {
+	if e := (Tuned{Runs: []Result{{}}}).Score("boolq"); finite.Is(e.Mean) || finite.Is(e.StandardError) {
 		t.Errorf("without a score: %+v", e)
 	}
 }

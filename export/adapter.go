@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"smt/format/safetensors"
+	"smt/internal/finite"
 )
 
 const (
@@ -214,7 +215,7 @@ func (m *AdapterMatrix) checkValues(b int) error {
 		for i, x := range m.Deltas[k*b*b : (k+1)*b*b] {
 			switch {
 			case x-x != 0: // Inf-Inf and NaN-NaN are NaN
-				return fmt.Errorf("block (%d, %d): value [%d, %d] is %g", block[0], block[1], i/b, i%b, x)
+				return fmt.Errorf("block (%d, %d): value [%d, %d] is %g, which is %w", block[0], block[1], i/b, i%b, x, finite.ErrNot)
 			case x != 0 && (i/b >= rows || i%b >= cols):
 				return fmt.Errorf("block (%d, %d): value [%d, %d] is %g, but lies outside of [%d, %d]",
 					block[0], block[1], i/b, i%b, x, m.Out, m.In)

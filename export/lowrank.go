@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"smt/format/safetensors"
+	"smt/internal/finite"
 )
 
 const (
@@ -215,7 +216,7 @@ func (m *LowRankMatrix) check(rank int, dora bool) error {
 	}{{"lora_A", m.A}, {"lora_B", m.B}, {"magnitude", m.Magnitude}} {
 		for i, x := range part.values {
 			if x-x != 0 { // Inf-Inf and NaN-NaN are NaN
-				return fmt.Errorf("value %d of %s is %g", i, part.name, x)
+				return fmt.Errorf("value %d of %s is %g, which is %w", i, part.name, x, finite.ErrNot)
 			}
 		}
 	}

@@ -2,8 +2,10 @@ package generate
 
 import (
 	"cmp"
-	"errors"
+	"fmt"
 	"math"
+
+	"smt/internal/finite"
 )
 
 // A scored token is a token with its score: a logit, or a sum of log-probabilities.
@@ -20,7 +22,7 @@ func byScore(a, b scored) int {
 	return cmp.Compare(a.token, b.token)
 }
 
-var errNotFinite = errors.New("generate: the model's logits are not finite; are its weights damaged?")
+var errNotFinite = fmt.Errorf("generate: the model's logits are %w; are its weights damaged?", finite.ErrNot)
 
 // checkFinite refuses logits with NaN or infinities, whose order means nothing.
 func checkFinite(logits []float64) error {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"smt/checkpoint"
 	"smt/dataset"
 	"smt/device"
+	"smt/internal/finite"
 	"smt/model"
 	"smt/optimizer"
 )
@@ -104,7 +104,7 @@ func (s *session) step(st *stage) error {
 		sum += loss
 	}
 	loss := sum * scale
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+	if !finite.Is(loss) {
 		return s.guard(count, fmt.Sprintf("the loss is %g", loss))
 	}
 	if st.afterBackward != nil {
@@ -182,7 +182,7 @@ func (s *session) validate(st *stage) (stop bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+	if !finite.Is(loss) {
 		return false, &GuardError{Step: s.state.Step, What: fmt.Sprintf("the validation loss is %g", loss)}
 	}
 	s.state.ValLoss = loss

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"smt/internal/finite"
 )
 
 // BF16FromFloat32 rounds x to the nearest BF16, ties to the one with an even last bit. What is beyond the largest finite
@@ -109,7 +111,7 @@ func Round(dst []byte, dtype DType, src []float32) error {
 		}
 	}
 	if bad >= 0 {
-		return fmt.Errorf("safetensors: value %d is %g, which is not finite in %s", bad, src[bad], dtype)
+		return fmt.Errorf("safetensors: value %d is %g, which is %w in %s", bad, src[bad], finite.ErrNot, dtype)
 	}
 	return nil
 }
