@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"smt/durable"
@@ -23,6 +24,9 @@ import (
 
 //go:embed model recipe.yaml
 var files embed.FS
+
+// heldOutName is the file of the rows that are not trained on, by which a demo's directory is known.
+const heldOutName = "heldout.jsonl"
 
 // Files are the places of what Extract has written.
 type Files struct {
@@ -32,9 +36,14 @@ type Files struct {
 	Recipe  string // the demo's recipe
 }
 
-// Extract writes the demo's files below dir, replacing what is there.
+// Extract writes the demo's files to base/ below dir, replacing those of an earlier demo and no other directory.
 func Extract(dir string) (Files, error) {
 	base := filepath.Join(dir, "base")
+	if entries, err := os.ReadDir(base); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(base, heldOutName)); err != nil {
+			return Files{}, fmt.Errorf("demo: %s holds no earlier demo, and the demo's files would replace it; give another output_dir", base)
+		}
+	}
 	d, err := durable.NewDir(base, true)
 	if err != nil {
 		return Files{}, fmt.Errorf("demo: %w", err)
@@ -63,6 +72,6 @@ func Extract(dir string) (Files, error) {
 	if err := d.Commit(); err != nil {
 		return Files{}, fmt.Errorf("demo: %w", err)
 	}
-	return Files{Model: base, Train: filepath.Join(base, "train.jsonl"), HeldOut: filepath.Join(base, "heldout.jsonl"),
+	return Files{Model: base, Train: filepath.Join(base, "train.jsonl"), HeldOut: filepath.Join(base, heldOutName),
 		Recipe: filepath.Join(base, "recipe.yaml")}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"smt/checkpoint"
 	"smt/config"
 	"smt/dataset"
 	"smt/evaluate"
@@ -89,9 +90,12 @@ func train(ctx context.Context, dir string, c Cell, start float64, notes *noting
 	if c.Method != Base {
 		r := c.Recipe.Recipe
 		r.OutputDir = filepath.Join(dir, runDir)
-		if _, err := os.Stat(filepath.Join(r.OutputDir, "recipe.yaml")); err == nil {
-			r.ResumeFromCheckpoint = "auto"
+		// The run goes on with a checkpoint. Without one it starts anew, even if it was stopped when it had written its result.
+		checkpoint, _, err := checkpoint.Latest(filepath.Join(r.OutputDir, "checkpoints"))
+		if err != nil {
+			return t, err
 		}
+		r.ResumeFromCheckpoint, r.OverwriteOutputDir = checkpoint, checkpoint == ""
 		var guard *recipe.GuardError
 		sum, err := recipe.TrainBlocks(ctx, r, c.Blocks, notes)
 		switch {

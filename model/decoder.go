@@ -77,10 +77,10 @@ func NewFrom(dev device.Device, c *Config, weights Source) (*Decoder, error) {
 		d.Parameters = append(d.Parameters, p)
 		d.byName[s.Name] = p
 	}
-	d.embed, d.norm = d.byName["model.embed_tokens.weight"], d.byName["model.norm.weight"]
+	d.embed, d.norm = d.byName[EmbeddingName], d.byName["model.norm.weight"]
 	d.top, d.bottom = []*Parameter{d.norm}, []*Parameter{d.embed}
 	if d.head = d.embed; !c.Tied {
-		d.head = d.byName["lm_head.weight"]
+		d.head = d.byName[HeadName]
 		d.top = append(d.top, d.head)
 	}
 	for i := range c.Layers {

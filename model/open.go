@@ -98,9 +98,15 @@ func (c *Config) hasBias(module string) bool {
 	return c.MLPBias
 }
 
+// The names of the embedding table and of the output head.
+const (
+	EmbeddingName = "model.embed_tokens.weight"
+	HeadName      = "lm_head.weight"
+)
+
 // Shapes lists the parameters of the architecture in the order of the forward pass. A tied head is not listed.
 func (c *Config) Shapes() []Shape {
-	shapes := []Shape{{"model.embed_tokens.weight", c.VocabSize, c.HiddenSize, false}}
+	shapes := []Shape{{EmbeddingName, c.VocabSize, c.HiddenSize, false}}
 	vector := func(name string, n int) { shapes = append(shapes, Shape{name, 1, n, true}) }
 	for l := range c.Layers {
 		prefix := fmt.Sprintf("model.layers.%d.", l)
@@ -122,7 +128,7 @@ func (c *Config) Shapes() []Shape {
 	}
 	vector("model.norm.weight", c.HiddenSize)
 	if !c.Tied {
-		shapes = append(shapes, Shape{"lm_head.weight", c.VocabSize, c.HiddenSize, false})
+		shapes = append(shapes, Shape{HeadName, c.VocabSize, c.HiddenSize, false})
 	}
 	return shapes
 }
@@ -158,7 +164,7 @@ func (b *Base) check() error {
 	}
 	for _, name := range b.Files.Names() {
 		// Buffers that old versions saved, and the copy of a tied head, have no say.
-		if known[name] || strings.HasSuffix(name, ".rotary_emb.inv_freq") || name == "lm_head.weight" && b.Config.Tied {
+		if known[name] || strings.HasSuffix(name, ".rotary_emb.inv_freq") || name == HeadName && b.Config.Tied {
 			continue
 		}
 		return fmt.Errorf("model: %s: tensor %q is not part of %s as config.json describes it: its mathematics would be lost", b.Dir, name, b.Config.Architecture)

@@ -9,6 +9,7 @@ import (
 	"smt/durable"
 	"smt/export"
 	"smt/lowrank"
+	"smt/model"
 	"smt/sparse"
 )
 
@@ -62,6 +63,10 @@ func (s *session) writeDense(ctx context.Context, blocks map[string]export.Delta
 			}
 		}
 		deltas[p.Name] = d
+	}
+	// Some models store the head that they tie to the embedding. Left as it was, it would be read as a head of its own.
+	if _, stored := s.base.Files.Tensor(model.HeadName); stored && s.base.Config.Tied {
+		deltas[model.HeadName] = deltas[model.EmbeddingName]
 	}
 	return s.mergeInto(ctx, deltas)
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"smt/format/safetensors"
+	"smt/model"
 	"smt/model/modeltest"
 	"smt/recipe"
 	"smt/sparse"
@@ -42,6 +45,82 @@ func TestOverwriteKeepsWhatItNeeds(t *testing.T) {
 	train(t, recipeOf(t, modelDir, data, out, "overwrite_output_dir=true"))
 	if _, err := os.Stat(filepath.Join(out, "model")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the merged model of the run that was replaced is still there: %v", err)
+	}
+}
+
+// TestOwnFilesAreKept starts runs where there are files that no run has made, and where a whole run has left no checkpoint to go on
+// from: nothing is replaced without overwrite_output_dir.
+func TestOwnFilesAreKept(t *testing.T) {
+	modelDir, data := workspace(t)
+	out := t.TempDir()
+	own := filepath.Join(out, "model", "weights.bin")
+	if err := os.MkdirAll(filepath.Dir(own), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(own, []byte("mine"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, modelDir, data, out, own[:len(own)-len("/weights.bin")]+" is there already", "merge=true")
+	finished := t.TempDir()
+	train(t, recipeOf(t, modelDir, data, finished))
+	before := files(t, finished)
+	fails(t, modelDir, data, finished, "is there already", "resume_from_checkpoint=auto", "learning_rate=0.001")
+	if after := files(t, finished); !mapsEqual(after, before) || files(t, out)[filepath.Join("model", "weights.bin")] != "mine" {
+		t.Error("something was replaced")
+	}
+	train(t, recipeOf(t, modelDir, data, finished, "overwrite_output_dir=true", "learning_rate=0.001"))
+	name := filepath.Join("adapter", "adapter_model.safetensors")
+	if files(t, finished)[name] == before[name] {
+		t.Error("overwrite_output_dir did not replace the adapter")
+	}
+}
+
+// TestTiedHeadIsWritten fine-tunes a tied model whose file holds the head as well, as Qwen3-0.6B's does: both copies are the new one.
+func TestTiedHeadIsWritten(t *testing.T) {
+	modelDir, data := workspace(t)
+	path := filepath.Join(modelDir, "model.safetensors")
+	stored, err := safetensors.OpenModel(modelDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outputs []safetensors.Output
+	for _, name := range stored.Names() {
+		x, _ := stored.Tensor(name)
+		values, err := x.Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		narrow := make([]float32, len(values))
+		for i, v := range values {
+			narrow[i] = float32(v)
+		}
+		outputs = append(outputs, safetensors.OutputFloat32(name, safetensors.F32, x.Shape, narrow))
+		if name == model.EmbeddingName {
+			outputs = append(outputs, safetensors.OutputFloat32(model.HeadName, safetensors.F32, x.Shape, narrow))
+		}
+	}
+	stored.Close()
+	if err := safetensors.Write(path, outputs, nil); err != nil {
+		t.Fatal(err)
+	}
+	sum, _ := train(t, recipeOf(t, modelDir, data, t.TempDir(), "finetuning_type=full", "max_steps=2"))
+	tuned, err := safetensors.OpenModel(sum.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tuned.Close()
+	var both [2][]float64
+	for i, name := range []string{model.EmbeddingName, model.HeadName} {
+		x, ok := tuned.Tensor(name)
+		if !ok {
+			t.Fatalf("%s is not there", name)
+		}
+		if both[i], err = x.Float64s(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(both[0], both[1]) {
+		t.Error("the head is not the embedding")
 	}
 }
 
@@ -118,6 +197,7 @@ func TestBestOfAnotherDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, modelDir, data, t.TempDir(), "load_best_model_at_end: the values of step", settings...)
+	train(t, recipeOf(t, modelDir, data, t.TempDir(), append(settings, "load_best_model_at_end=false")...)) // as the error says
 }
 
 // TestValidationGuard trains so that the weights overflow in the last update, which only the validation rows show.

@@ -20,6 +20,7 @@ import (
 	"smt/hub"
 	"smt/model"
 	"smt/progress"
+	"smt/sparse"
 	"smt/tokenizer"
 )
 
@@ -47,6 +48,7 @@ type session struct {
 	summary Summary
 	unlock  func()
 	made    bool // the run made its output directory
+	random  bool // and in it, before it was known to have all it needs, a model with random weights
 }
 
 // state is what a checkpoint says besides tensors.
@@ -99,9 +101,13 @@ const manyPasses = 5
 func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, err error) {
 	s := &session{recipe: r, reporter: reporter}
 	defer func() {
-		if err != nil {
-			s.close()
+		if err == nil {
+			return
 		}
+		if s.random {
+			os.RemoveAll(s.path(initDir))
+		}
+		s.close()
 	}()
 	if s.device, err = NewDevice(r.Device, r.Threads); err != nil {
 		return nil, err
@@ -139,6 +145,11 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if s.base, err = model.Open(dir); err != nil {
 		return nil, err
 	}
+	if r.FinetuningType == config.Full || r.WarmupUpdate == string(sparse.UpdateKeep) || r.Merge {
+		if err := durable.Require(s.path("model"), s.base.Files.Size()); err != nil {
+			return nil, err
+		}
+	}
 	s.baseHash = export.BaseSHA256(s.base.Files)
 	if s.decoder, err = model.New(s.device, s.base); err != nil {
 		return nil, err
@@ -168,6 +179,7 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	}); err != nil {
 		return nil, fmt.Errorf("recipe: %w", err)
 	}
+	s.random = false // from here on the directory is that of a run
 	keep := s.state.Step
 	if keep == 0 {
 		keep = -1
@@ -195,6 +207,7 @@ func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err err
 		if _, err := os.Stat(filepath.Join(dir, "model.safetensors")); err == nil && s.resume != "" {
 			return dir, tokenizerDir, nil // the model that the run being resumed began with
 		}
+		s.random = true
 		return dir, tokenizerDir, writeRandom(dir, r.InitConfig, tokenizerDir, uint64(r.Seed))
 	}
 	if dir, err = hub.Resolve(ctx, r.ModelNameOrPath, s.downloading); err != nil {
@@ -222,9 +235,18 @@ func (s *session) openOutput() error {
 	if _, err := durable.RemoveStale(r.OutputDir); err != nil {
 		return err
 	}
-	resolved := s.path("recipe.yaml")
-	if _, err := os.Stat(resolved); err == nil && r.ResumeFromCheckpoint == "" && !r.OverwriteOutputDir {
-		return &ErrOutputTaken{r.OutputDir}
+	if r.ResumeFromCheckpoint == "" && !r.OverwriteOutputDir {
+		return s.checkFree(outputs)
+	}
+	return nil
+}
+
+// checkFree refuses an output directory that holds one of the given files.
+func (s *session) checkFree(names []string) error {
+	for _, name := range names {
+		if _, err := os.Lstat(s.path(name)); err == nil {
+			return &ErrOutputTaken{s.path(name)}
+		}
 	}
 	return nil
 }
@@ -245,14 +267,15 @@ func (s *session) checkApart(dirs ...string) error {
 	return nil
 }
 
-// clearOutput removes what an earlier run has left in the output directory if overwrite_output_dir says so, once the run is known to
-// have all that it needs. The random model that this run has made has taken the place of an older one already.
+// clearOutput removes what an earlier run has left in the output directory, once this one is known to have all that it needs: a run
+// starts from step 0 only where there is nothing, or where it may. The random model that this run has made has taken the place of an
+// older one already; checkpoints that are too damaged to go on with are kept.
 func (s *session) clearOutput() error {
-	if !s.recipe.OverwriteOutputDir || s.recipe.ResumeFromCheckpoint != "" {
+	if s.resume != "" {
 		return nil
 	}
 	for _, name := range outputs {
-		if name == initDir && s.recipe.InitConfig != "" {
+		if name == initDir && s.recipe.InitConfig != "" || name == "checkpoints" && s.recipe.ResumeFromCheckpoint != "" {
 			continue
 		}
 		if err := os.RemoveAll(s.path(name)); err != nil {
@@ -262,11 +285,11 @@ func (s *session) clearOutput() error {
 	return nil
 }
 
-// ErrOutputTaken says that the output directory holds an earlier run.
-type ErrOutputTaken struct{ Dir string }
+// ErrOutputTaken says that the output directory holds what the run would replace.
+type ErrOutputTaken struct{ Path string }
 
 func (e *ErrOutputTaken) Error() string {
-	return fmt.Sprintf("recipe: output_dir: %s holds an earlier run; give another directory, --resume_from_checkpoint auto to go on with it, or --overwrite_output_dir to replace it", e.Dir)
+	return fmt.Sprintf("recipe: output_dir: %s is there already, of an earlier run or your own; give another directory, --resume_from_checkpoint auto to go on with a run that was stopped, or --overwrite_output_dir to replace it", e.Path)
 }
 
 // outputs are what a run leaves in its output directory.
@@ -302,6 +325,10 @@ func (s *session) findCheckpoint() error {
 			s.reporter.Note("%s", n)
 		}
 		if path == "" {
+			// An adapter or a model is what a whole run has left: without a checkpoint, to go on would be to learn it again.
+			if err := s.checkFree([]string{"adapter", "model"}); err != nil {
+				return err
+			}
 			s.reporter.Note("no checkpoint in %s: starting at step 0", s.path("checkpoints"))
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"smt/checkpoint"
 	"smt/config"
 	"smt/device"
+	"smt/durable"
 	"smt/sparse"
 )
 
@@ -89,17 +90,15 @@ func (s *session) findBest() (string, error) {
 	}
 	var notes []string
 	for _, place := range places {
-		path, damaged, err := checkpoint.Latest(place)
-		if err != nil {
-			return "", err
-		}
-		notes = append(notes, damaged...)
-		if path != "" && filepath.Base(path) == checkpoint.Name(s.state.Best.Step) {
+		path := filepath.Join(place, checkpoint.Name(s.state.Best.Step))
+		err := durable.Verify(path)
+		if err == nil {
 			return path, nil
 		}
+		notes = append(notes, err.Error())
 	}
-	return "", fmt.Errorf("recipe: load_best_model_at_end: the values of step %d, whose validation loss %.4f was the lowest, are not in %s: %s; go on with load_best_model_at_end false to take those of the last step",
-		s.state.Best.Step, s.state.Best.Loss, strings.Join(places, " or "), strings.Join(append(notes, "expected "+checkpoint.Name(s.state.Best.Step)), "; "))
+	return "", fmt.Errorf("recipe: load_best_model_at_end: the values of step %d, whose validation loss %.4f was the lowest, are gone: %s; go on with load_best_model_at_end false to take those of the last step",
+		s.state.Best.Step, s.state.Best.Loss, strings.Join(notes, "; "))
 }
 
 // values are the trained tensors alone.
@@ -112,11 +111,12 @@ func (st *stage) values() []checkpoint.Tensor {
 }
 
 // recipeHash identifies what must be equal for a resumed run to be the same run. Where results go, where the rows lie (their digest
-// is compared, too), how often steps are logged or saved, and the number of threads do not matter.
+// is compared, too), how often steps are logged or saved, which step is taken in the end, and the number of threads do not matter.
 func recipeHash(r config.Recipe) string {
 	r.OutputDir, r.OverwriteOutputDir, r.ResumeFromCheckpoint = "", false, ""
 	r.Dataset, r.EvalDataset = nil, nil
 	r.LoggingSteps, r.LogFormat, r.SaveSteps, r.SaveTotalLimit, r.Threads, r.Merge = 0, "", 0, 0, 0, false
+	r.LoadBestModelAtEnd = false
 	sum := sha256.Sum256(r.Resolved())
 	return hex.EncodeToString(sum[:])
 }

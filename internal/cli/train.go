@@ -112,7 +112,7 @@ func trainDemo(cmd *cobra.Command, outputDir string, load func(string) (config.R
 	r.ModelNameOrPath, r.Dataset, r.OutputDir = files.Model, []string{files.Train}, filepath.Join(dir, "run")
 	w := newWatch(cmd.OutOrStdout(), r.LogFormat, r.LoggingSteps)
 	w.Note("no model and no data given: this is the demo, in %s. smt train --help shows how to tune a model of yours.", dir)
-	before, err := demoScore(r, files, "", w)
+	before, err := demoScore(r, files, files.Model, "", w)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,11 @@ func trainDemo(cmd *cobra.Command, outputDir string, load func(string) (config.R
 	if err != nil {
 		return err
 	}
-	after, err := demoScore(r, files, sum.Adapter, w)
+	tuned := files.Model
+	if sum.Adapter == "" {
+		tuned = sum.Model
+	}
+	after, err := demoScore(r, files, tuned, sum.Adapter, w)
 	if err != nil {
 		return err
 	}
@@ -139,8 +143,8 @@ func trainDemo(cmd *cobra.Command, outputDir string, load func(string) (config.R
 }
 
 // demoScore measures exact match on the demo's held-out rows.
-func demoScore(r config.Recipe, files demo.Files, adapter string, w *watch) (*demo.Result, error) {
-	m, err := openModel(context.Background(), modelOptions{Model: files.Model, Adapter: adapter, Device: r.Device, Threads: r.Threads}, w)
+func demoScore(r config.Recipe, files demo.Files, model, adapter string, w *watch) (*demo.Result, error) {
+	m, err := openModel(context.Background(), modelOptions{Model: model, Adapter: adapter, Device: r.Device, Threads: r.Threads}, w)
 	if err != nil {
 		return nil, err
 	}
