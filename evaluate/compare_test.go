@@ -22,7 +22,7 @@ func TestCompareAccuracies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.A != 0.5 || d.B != 0.75 || d.Difference != 0.25 || math.Abs(d.StandardError-math.Sqrt(11.0/12/4)) > 1e-12 || d.OnlyA != 1 || d.OnlyB != 2 || d.Rows != 4 {
+	if d.A != 0.5 || d.B != 0.75 || d.Difference != 0.25 || !(math.Abs(d.StandardError-math.Sqrt(11.0/12/4)) <= 1e-12) || d.OnlyA != 1 || d.OnlyB != 2 || d.Rows != 4 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -36,7 +36,7 @@ func TestCompareLosses(t *testing.T) {
 	}
 	// (5.5 - 8)/4; deviations -3+0.625·3, 0.5+0.625, 0.
 	want := math.Sqrt(1.5*(1.125*1.125+1.125*1.125)) / 4
-	if d.A != 2 || d.B != 1.375 || d.Difference != -0.625 || math.Abs(d.StandardError-want) > 1e-12 || d.OnlyA != 1 || d.OnlyB != 1 {
+	if d.A != 2 || d.B != 1.375 || d.Difference != -0.625 || !(math.Abs(d.StandardError-want) <= 1e-12) || d.OnlyA != 1 || d.OnlyB != 1 {
 		t.Errorf("%+v, expected a standard error of %g", d, want)
 	}
 	b[0].Tokens = 2
@@ -59,7 +59,7 @@ func TestCompareTranslations(t *testing.T) {
 			t.Errorf("%s of the same: %+v, %v", measure, same, err)
 		}
 		d, err := CompareRecords(measure, a, b)
-		if err != nil || d.Difference == 0 || d.StandardError <= 0 || math.Abs(d.B-d.A-d.Difference) > 1e-12 {
+		if err != nil || d.Difference == 0 || d.StandardError <= 0 || !(math.Abs(d.B-d.A-d.Difference) <= 1e-12) {
 			t.Errorf("%s: %+v, %v", measure, d, err)
 		}
 	}

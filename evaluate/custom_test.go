@@ -129,7 +129,7 @@ func TestLabels(t *testing.T) {
 		}
 		if protocol == Likelihood {
 			for o, option := range []string{"Yes", "No"} {
-				if want := wholePass(t, e, records[0].Prompt, option); math.Abs(records[0].Scores[o]-want) > 1e-9 {
+				if want := wholePass(t, e, records[0].Prompt, option); !(math.Abs(records[0].Scores[o]-want) <= 1e-9) {
 					t.Errorf("%s: score %g, expected %g", option, records[0].Scores[o], want)
 				}
 			}
@@ -155,7 +155,7 @@ func TestBalancedAccuracy(t *testing.T) {
 			t.Errorf("%s: no balanced accuracy: %+v", name, labelled)
 			continue
 		}
-		if want := (5.0/6 + 1.0/2) / 2; math.Abs(*labelled.BalancedAccuracy-want) > 1e-15 || labelled.Correct != 4 {
+		if want := (5.0/6 + 1.0/2) / 2; !(math.Abs(*labelled.BalancedAccuracy-want) <= 1e-15) || labelled.Correct != 4 {
 			t.Errorf("%s: %+v, %g, expected a balanced accuracy of %g, 4 correct", name, labelled, *labelled.BalancedAccuracy, want)
 		}
 	}

@@ -71,7 +71,7 @@ func TestLikelihood(t *testing.T) {
 				best := 0
 				for o, option := range r.Options {
 					want := wholePass(t, e, r.Prompt, "the correct answer is "+option)
-					if math.Abs(r.Scores[o]-want) > 1e-9 {
+					if !(math.Abs(r.Scores[o]-want) <= 1e-9) {
 						t.Errorf("row %d, %s: score %g, expected %g", r.Row, option, r.Scores[o], want)
 					}
 					if r.Scores[o] > r.Scores[best] {
@@ -342,7 +342,7 @@ func TestRunErrors(t *testing.T) {
 
 func TestResult(t *testing.T) {
 	r := accuracy("boolq", SMT, 3, 4)
-	if r.Accuracy != 0.75 || math.Abs(r.StandardError-0.25) > 1e-12 {
+	if r.Accuracy != 0.75 || !(math.Abs(r.StandardError-0.25) <= 1e-12) {
 		t.Errorf("%+v", r)
 	}
 	if r := accuracy("boolq", SMT, 1, 1); r.Accuracy != 1 || r.StandardError != 0 {

@@ -61,8 +61,8 @@ func TestPerplexity(t *testing.T) {
 		squares += math.Pow(sums[r]-mean*counts[r], 2)
 	}
 	want := Loss{Mean: mean, StandardError: math.Sqrt(40.0/39*squares) / tokens, Perplexity: math.Exp(mean), Tokens: int(tokens), Rows: 40}
-	if math.Abs(got.Mean-want.Mean) > 1e-9 || math.Abs(got.StandardError-want.StandardError) > 1e-9 ||
-		math.Abs(got.Perplexity/want.Perplexity-1) > 1e-9 || got.Tokens != want.Tokens || got.Rows != want.Rows {
+	if !(math.Abs(got.Mean-want.Mean) <= 1e-9) || !(math.Abs(got.StandardError-want.StandardError) <= 1e-9) ||
+		!(math.Abs(got.Perplexity/want.Perplexity-1) <= 1e-9) || got.Tokens != want.Tokens || got.Rows != want.Rows {
 		t.Errorf("%+v, expected %+v", got, want)
 	}
 	if got.StandardError <= 0 {
@@ -121,11 +121,11 @@ func TestResponseLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The end of the sequence, which the tokenizer adds, is part of the response.
-		if loss := wholePass(t, e, text.Content, rows[i].Output+eosText); math.Abs(r.Value+loss) > 1e-9 {
+		if loss := wholePass(t, e, text.Content, rows[i].Output+eosText); !(math.Abs(r.Value+loss) <= 1e-9) {
 			t.Errorf("row %d: %g, expected %g", i, r.Value, -loss)
 		}
 	}
-	if math.Abs(want.Mean-sum/float64(tokens)) > 1e-12 || want.Tokens != tokens || want.Rows != 9 || want.StandardError <= 0 {
+	if !(math.Abs(want.Mean-sum/float64(tokens)) <= 1e-12) || want.Tokens != tokens || want.Rows != 9 || want.StandardError <= 0 {
 		t.Errorf("%+v", want)
 	}
 

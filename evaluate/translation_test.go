@@ -37,10 +37,10 @@ func TestAgainstSacreBLEU(t *testing.T) {
 		}
 	}
 	for _, c := range golden.Corpora {
-		if got := BLEU(c.Hypotheses, c.References); math.Abs(got-c.BLEU) > 1e-9 {
+		if got := BLEU(c.Hypotheses, c.References); !(math.Abs(got-c.BLEU) <= 1e-9) {
 			t.Errorf("%s: BLEU %.12g, expected %.12g", c.Name, got, c.BLEU)
 		}
-		if got := ChrF(c.Hypotheses, c.References); math.Abs(got-c.ChrF) > 1e-9 {
+		if got := ChrF(c.Hypotheses, c.References); !(math.Abs(got-c.ChrF) <= 1e-9) {
 			t.Errorf("%s: chrF %.12g, expected %.12g", c.Name, got, c.ChrF)
 		}
 	}
@@ -66,7 +66,7 @@ func TestResample(t *testing.T) {
 		return sum / 200
 	}
 	want, got := math.Sqrt(squares)/200, resample(200, score)
-	if math.Abs(got/want-1) > 0.08 {
+	if !(math.Abs(got/want-1) <= 0.08) {
 		t.Errorf("standard error %g, expected about %g", got, want)
 	}
 	if again := resample(200, score); again != got {
@@ -80,7 +80,7 @@ func TestResample(t *testing.T) {
 // A translation's standard errors vanish where all sentences are perfect, and do not where they differ.
 func TestTranslationScore(t *testing.T) {
 	same := []string{"ein Mann geht nach Hause", "eine Frau liest ein Buch"}
-	if s := Translation(same, same); math.Abs(s.BLEU-100) > 1e-9 || math.Abs(s.ChrF-100) > 1e-9 || s.BLEUStandardError > 1e-9 || s.ChrFStandardError > 1e-9 {
+	if s := Translation(same, same); !(math.Abs(s.BLEU-100) <= 1e-9) || !(math.Abs(s.ChrF-100) <= 1e-9) || s.BLEUStandardError > 1e-9 || s.ChrFStandardError > 1e-9 {
 		t.Errorf("%+v", s)
 	}
 	if s := Translation([]string{same[0], "ein Hund"}, same); s.BLEU <= 0 || s.BLEU >= 100 || s.BLEUStandardError <= 0 || s.ChrFStandardError <= 0 {

@@ -241,7 +241,7 @@ func TestMergeLowRankReference(t *testing.T) {
 			w, _ := old.Float64s()
 			got, _ := merged.Float64s()
 			for i, want := range lowRankByDefinition(w, m, l.Rank, l.Scale()) {
-				if math.Abs(got[i]-want) > 1e-6*(1+math.Abs(want)) {
+				if !(math.Abs(got[i]-want) <= 1e-6*(1+math.Abs(want))) {
 					t.Fatalf("%s: %s: element %d is %g, expected %g", name, m.Name, i, got[i], want)
 				}
 			}
@@ -287,7 +287,7 @@ func TestLowRankDeltaOfLongRows(t *testing.T) {
 			}
 			delta.Apply(o, row)
 			for i, x := range row {
-				if math.Abs(float64(x)-want[o*m.In+i]) > 1e-4 {
+				if !(math.Abs(float64(x)-want[o*m.In+i]) <= 1e-4) {
 					t.Fatalf("dora %t: element [%d, %d] is %g, expected %g", dora, o, i, x, want[o*m.In+i])
 				}
 			}

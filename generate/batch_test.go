@@ -81,7 +81,7 @@ func TestCachedLogits(t *testing.T) {
 			cache.CopyFrom(d.Device, 0, 2, 14)
 			cache.Used[0]--
 			feed([]int{0}, c[len(c)-1:])
-			if worst > 1e-9 {
+			if !(worst <= 1e-9) {
 				t.Errorf("logits differ by up to %g, expected at most 1e-9", worst)
 			}
 			t.Logf("logits differ by up to %g", worst)

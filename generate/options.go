@@ -28,7 +28,8 @@ type Options struct {
 	// continuation already holds (Keskar et al., 2019). Scores are logits, or log-probabilities in beam search, as in
 	// transformers. 0 and 1 change nothing.
 	RepetitionPenalty float64
-	// Seed and the place of a prompt in the batch decide what is drawn, whatever else runs beside it.
+	// Seed and the place of a prompt in the batch decide which number is drawn for each token, whatever else runs beside it. What runs
+	// together may change the last bits of the logits, and so, very rarely, the token.
 	Seed uint64
 	// StopIDs end a sequence and are not part of it; nil means the end-of-sequence tokens of the model's configuration,
 	// and an empty list that nothing but MaxNewTokens ends it.

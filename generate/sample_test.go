@@ -20,7 +20,7 @@ func TestPhilox(t *testing.T) {
 		seen[u] = true
 		sum += u
 	}
-	if mean := sum / 10000; math.Abs(mean-0.5) > 0.01 {
+	if mean := sum / 10000; !(math.Abs(mean-0.5) <= 0.01) {
 		t.Errorf("mean %g, expected about 0.5", mean)
 	}
 }
@@ -60,7 +60,7 @@ func TestSampler(t *testing.T) {
 			t.Errorf("%s: draws %v, expected %v", name, got, c.want)
 		}
 		for token, share := range c.want {
-			if math.Abs(got[token]-share) > 2e-4 {
+			if !(math.Abs(got[token]-share) <= 2e-4) {
 				t.Errorf("%s: token %d has the share %g, expected %g", name, token, got[token], share)
 			}
 		}

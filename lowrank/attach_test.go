@@ -45,7 +45,7 @@ func TestNewAdapterChangesNothing(t *testing.T) {
 			t.Fatalf("got %d layers of rank %d (%v)", len(layers), rank, err)
 		}
 		for i, x := range logits(t, dec) {
-			if math.Abs(x-want[i]) > 1e-6 { // m is stored in float32
+			if !(math.Abs(x-want[i]) <= 1e-6) { // m is stored in float32
 				t.Fatalf("dora %v: logit %d is %g, was %g", dora, i, x, want[i])
 			}
 		}
@@ -82,7 +82,7 @@ func TestRankOfShare(t *testing.T) {
 	layers, rank := attach(4)
 	v := layers[0].Slot
 	perRank := float64(len(layers) * (v.In + v.Out))
-	if want := 0.05 * float64(base.Config.Params()); math.Abs(float64(rank)*perRank-want) > perRank/2 {
+	if want := 0.05 * float64(base.Config.Params()); !(math.Abs(float64(rank)*perRank-want) <= perRank/2) {
 		t.Errorf("rank %d has %g parameters, expected the nearest to %g", rank, float64(rank)*perRank, want)
 	}
 	same, _ := attach(4)

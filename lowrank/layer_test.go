@@ -92,7 +92,7 @@ func TestGradients(t *testing.T) {
 				}
 				values[i] = v
 				dev.Write(check.value, values)
-				if math.Abs(check.got[i]-difference) > 1e-7*(1+math.Abs(difference)) {
+				if !(math.Abs(check.got[i]-difference) <= 1e-7*(1+math.Abs(difference))) {
 					t.Errorf("%s: gradient of %s, element %d: got %.9g, differences give %.9g", c.name, name, i, check.got[i], difference)
 				}
 			}
@@ -115,7 +115,7 @@ func TestMagnitudeGradient(t *testing.T) {
 		for i := j; i < tokens*out; i += out {
 			want += upstream[i] * (results[i] - bias[j]) / magnitude[j]
 		}
-		if math.Abs(got-want) > 1e-12*(1+math.Abs(want)) {
+		if !(math.Abs(got-want) <= 1e-12*(1+math.Abs(want))) {
 			t.Errorf("m[%d]: got %.12g, expected %.12g", j, got, want)
 		}
 	}
@@ -147,7 +147,7 @@ func TestMergedIsTheSameLayer(t *testing.T) {
 		got, bias := read(dev, y), read(dev, lora.Base.Bias.Value)
 		for j := range out {
 			for i := range in {
-				if want := merged[name][j*in+i] + bias[j]; math.Abs(got[i*out+j]-want) > 1e-12 {
+				if want := merged[name][j*in+i] + bias[j]; !(math.Abs(got[i*out+j]-want) <= 1e-12) {
 					t.Errorf("%s: weight [%d, %d]: the layer computes %.12g, merged %.12g", name, j, i, got[i*out+j], want)
 				}
 			}
@@ -175,7 +175,7 @@ func TestNormsFollowChanges(t *testing.T) {
 	}
 	for round := range 3 {
 		for j, got := range rows() {
-			if want := math.Abs(read(dev, dora.Magnitude)[j]); math.Abs(got-want) > 1e-12 {
+			if want := math.Abs(read(dev, dora.Magnitude)[j]); !(math.Abs(got-want) <= 1e-12) {
 				t.Errorf("round %d: row %d has norm %.12g, expected |m| = %.12g", round, j, got, want)
 			}
 		}

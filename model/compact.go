@@ -3,11 +3,12 @@ package model
 import "smt/device"
 
 // A compact is what the backward pass of a layer reads, kept in bfloat16: half the memory, and numbers that are off by up to
-// 1/256. The forward pass computes with floats that all layers share, and is exact. Scales and log-sums are small and stay
-// floats of each layer.
+// 1/256. The forward pass computes with floats that all layers share, and is exact. Scales are small and stay floats of each layer.
+// Attention's result and log-sums are not kept, but computed again from the queries and keys that are: softmax is exponential in
+// their product, and weights of rounded scores would not add up to 1 with the log-sums of exact ones.
 type compact struct {
-	input                     device.Tensor // [T, D], the layer's input
-	q, k, v, o, mid, gate, up device.Tensor // as in activations
+	input                  device.Tensor // [T, D], the layer's input
+	q, k, v, mid, gate, up device.Tensor // as in activations
 }
 
 // prepare takes the memory for t tokens.
@@ -16,7 +17,7 @@ func (s *compact) prepare(dev device.Rounder, t int, c *Config) {
 	for _, x := range []struct {
 		t    *device.Tensor
 		cols int
-	}{{&s.input, c.HiddenSize}, {&s.q, q}, {&s.k, kv}, {&s.v, kv}, {&s.o, q}, {&s.mid, c.HiddenSize}, {&s.gate, c.Intermediate}, {&s.up, c.Intermediate}} {
+	}{{&s.input, c.HiddenSize}, {&s.q, q}, {&s.k, kv}, {&s.v, kv}, {&s.mid, c.HiddenSize}, {&s.gate, c.Intermediate}, {&s.up, c.Intermediate}} {
 		if x.t.Rows < t || x.t.Cols != x.cols {
 			*x.t = dev.NewBF16(t, x.cols)
 		}
@@ -24,8 +25,8 @@ func (s *compact) prepare(dev device.Rounder, t int, c *Config) {
 }
 
 // pairs lists the kept tensors beside the floats that they stand for.
-func (s *compact) pairs(a *activations) [7][2]device.Tensor {
-	return [...][2]device.Tensor{{s.q, a.q}, {s.k, a.k}, {s.v, a.v}, {s.o, a.o}, {s.mid, a.mid}, {s.gate, a.gate}, {s.up, a.up}}
+func (s *compact) pairs(a *activations) [6][2]device.Tensor {
+	return [...][2]device.Tensor{{s.q, a.q}, {s.k, a.k}, {s.v, a.v}, {s.mid, a.mid}, {s.gate, a.gate}, {s.up, a.up}}
 }
 
 // keep stores the results of a layer's forward pass.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -49,8 +50,8 @@ type architecture struct {
 var architectures = map[string]architecture{
 	"LlamaForCausalLM":   {modelType: "llama", eps: 1e-6},
 	"MistralForCausalLM": {modelType: "mistral", eps: 1e-6, window: 4096, noBias: true},
-	"Qwen2ForCausalLM":   {modelType: "qwen2", eps: 1e-6, qkvBias: true, optIn: true, noBias: true},
-	"Qwen3ForCausalLM":   {modelType: "qwen3", eps: 1e-6, qkNorm: true, optIn: true, headDim: 128},
+	"Qwen2ForCausalLM":   {modelType: "qwen2", eps: 1e-6, window: 4096, qkvBias: true, optIn: true, noBias: true},
+	"Qwen3ForCausalLM":   {modelType: "qwen3", eps: 1e-6, window: 4096, qkNorm: true, optIn: true, headDim: 128},
 }
 
 // configFile is config.json with the keys of transformers 4 and 5. Keys that do not appear here have no influence on the
@@ -146,6 +147,9 @@ func ParseConfig(data []byte) (*Config, error) {
 	if c.Windows, err = f.windows(c.Layers, arch.window, arch.optIn, name == "LlamaForCausalLM"); err != nil {
 		return nil, err
 	}
+	if name == "MistralForCausalLM" && slices.Min(c.Windows) != slices.Max(c.Windows) {
+		return nil, errors.New("key \"layer_types\": Mistral has one kind of attention in all layers")
+	}
 	if c.BOS, err = tokenIDs("bos_token_id", f.BOS); err != nil {
 		return nil, err
 	}
@@ -173,6 +177,9 @@ func (f *configFile) architecture() (string, architecture, error) {
 	arch, ok := architectures[name]
 	if !ok {
 		return "", arch, fmt.Errorf("architecture %q (model_type %q) is not supported; supported are %s", name, f.ModelType, strings.Join(supported(), ", "))
+	}
+	if f.ModelType != "" && f.ModelType != arch.modelType {
+		return "", arch, fmt.Errorf("key \"model_type\": got %q, expected %q for the architecture %s: programs that go by the type would compute something else", f.ModelType, arch.modelType, name)
 	}
 	return name, arch, nil
 }

@@ -142,7 +142,7 @@ func TestPackingEqualsSeparateRows(t *testing.T) {
 			for r := range ids {
 				sum += step(t, alone, ids[r:r+1], labels[r:r+1], 1)
 			}
-			if math.Abs(together-sum) > 1e-11*sum {
+			if !(math.Abs(together-sum) <= 1e-11*sum) {
 				t.Errorf("packed rows lose %g, alone %g", together, sum)
 			}
 			if diff, name := maxDifference(gradients(packed), gradients(alone)); !(diff < 1e-11) {
@@ -192,7 +192,7 @@ func TestPartialLearning(t *testing.T) {
 				got := make([]float64, d.Parameter(name).Len())
 				dev.Read(d.Parameter(name).Grad, got)
 				for i := range got {
-					if math.Abs(got[i]-want[name][i]) > 1e-12 {
+					if !(math.Abs(got[i]-want[name][i]) <= 1e-12) {
 						t.Fatalf("%s[%d]: alone %g, with all others %g", name, i, got[i], want[name][i])
 					}
 				}
@@ -241,7 +241,7 @@ func TestCacheEqualsFullPass(t *testing.T) {
 			compare := func(at []int) {
 				if err := d.Logits(&in, cache, func(i int, row []float64) {
 					for j, v := range row {
-						if math.Abs(v-want[fmt.Sprint(i, at[i])][j]) > 1e-11 {
+						if !(math.Abs(v-want[fmt.Sprint(i, at[i])][j]) <= 1e-11) {
 							t.Fatalf("sequence %d, position %d, logit %d: %g, full pass %g", i, at[i], j, v, want[fmt.Sprint(i, at[i])][j])
 						}
 					}

@@ -103,12 +103,27 @@ func (d *Decoder) backwardLayer(l *Layer, a activations, h, all device.Tensor, i
 		return
 	}
 
+	if w.limits.compact() && (toProjections || l.O.Learns()) {
+		d.attendAgain(l, a, in, tail)
+	}
 	do := w.do.Slice(0, r)
 	l.O.Backward(wanted(do, toProjections), dh, a.o, false)
 	if !toProjections {
 		return
 	}
 	d.backwardProjections(l, a, h, all, do, in, tail, below)
+}
+
+// attendAgain computes attention's result and log-sums from the queries, keys and values that are kept.
+func (d *Decoder) attendAgain(l *Layer, a activations, in *Input, tail *tail) {
+	q, k, segments := a.q, a.k, in.Segments
+	if d.Config.QKNorm {
+		q, k = d.rotated(l, a, tail)
+	}
+	if tail != nil {
+		segments = tail.segments
+	}
+	d.Device.Attention(a.o, a.lse, q, k, a.v, segments, l.attention)
 }
 
 // backwardProjections is the part of backwardLayer below attention's result, whose gradient is do [R, H·d].

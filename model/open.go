@@ -1,8 +1,10 @@
 package model
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"smt/device"
@@ -163,13 +165,30 @@ func (b *Base) check() error {
 		}
 	}
 	for _, name := range b.Files.Names() {
-		// Buffers that old versions saved, and the copy of a tied head, have no say.
-		if known[name] || strings.HasSuffix(name, ".rotary_emb.inv_freq") || name == HeadName && b.Config.Tied {
+		switch {
+		case known[name], strings.HasSuffix(name, ".rotary_emb.inv_freq"): // old versions of transformers saved that buffer
+			continue
+		case name == HeadName: // and the head is tied
+			if err := b.checkTied(); err != nil {
+				return err
+			}
 			continue
 		}
 		return fmt.Errorf("model: %s: tensor %q is not part of %s as config.json describes it: its mathematics would be lost", b.Dir, name, b.Config.Architecture)
 	}
 	return nil
+}
+
+// checkTied compares the head that a file stores with the embedding that it is tied to. Versions of transformers disagree about
+// which of the two counts if they differ.
+func (b *Base) checkTied() error {
+	head, _ := b.Files.Tensor(HeadName)
+	embedding, _ := b.Files.Tensor(EmbeddingName)
+	if head.DType == embedding.DType && slices.Equal(head.Shape, embedding.Shape) && bytes.Equal(head.Data, embedding.Data) {
+		return nil
+	}
+	return fmt.Errorf("model: %s: tensor %q is not the same as %q, but config.json says \"tie_word_embeddings\": true; set it to false to keep both, or remove the tensor",
+		b.Dir, HeadName, EmbeddingName)
 }
 
 // dtypeOf maps a file's dtype to the device's.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -38,10 +39,21 @@ func (f *configFile) rope(maxPosition int) (Rope, error) {
 	}
 	key, raw := "rope_scaling", f.RopeScaling
 	if present(f.RopeParameters) {
+		if present(raw) {
+			return r, errors.New("keys \"rope_scaling\" and \"rope_parameters\" are both there: give one of them, with all that it should say")
+		}
 		key, raw = "rope_parameters", f.RopeParameters
 	}
 	var s ropeFile
 	if present(raw) {
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &members); err == nil {
+			for name, value := range members {
+				if value[0] == '{' {
+					return r, fmt.Errorf("%s.%s: rotary embeddings by kind of layer are not supported", key, name)
+				}
+			}
+		}
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return r, fmt.Errorf("key %q: expected an object of rope_type, rope_theta, factor ...: %w", key, err)
 		}

@@ -202,7 +202,7 @@ func (d *Decoder) prepareForward(r reserver) {
 		r.tensor(&w.tail.hidden, rows, c.HiddenSize)
 		r.tensor(&w.tail.normed, rows, c.HiddenSize)
 		if l.Backward {
-			r.tensor(&w.tail.gradient, rows, c.HiddenSize)
+			r.tensor(&w.tail.gradient, w.tail.hidden.Rows, c.HiddenSize)
 		}
 	} else {
 		w.tail = tail{}

@@ -63,11 +63,11 @@ func TestStepFollowsTheFormula(t *testing.T) {
 		dev.Write(grads[0], g[:6])
 		dev.Write(grads[1], g[6:])
 		got, err := o.Step(rate)
-		if err != nil || math.Abs(got-norm) > 1e-12 {
+		if err != nil || !(math.Abs(got-norm) <= 1e-12) {
 			t.Fatalf("step %d: norm %g (%v), expected %g", step, got, err, norm)
 		}
 		for i, x := range append(read(dev, values[0]), read(dev, values[1])...) {
-			if math.Abs(x-p[i]) > 1e-12 {
+			if !(math.Abs(x-p[i]) <= 1e-12) {
 				t.Fatalf("step %d: value %d: got %.15g, expected %.15g", step, i, x, p[i])
 			}
 		}
@@ -164,7 +164,7 @@ func TestApplyIsStepWithoutClipping(t *testing.T) {
 			}
 		}
 		got, err := shared.End()
-		if err != nil || math.Abs(got-want) > 1e-14*want {
+		if err != nil || !(math.Abs(got-want) <= 1e-14*want) {
 			t.Errorf("step %d: norm %g (%v), expected %g", step, got, err, want)
 		}
 		if held.Steps() != shared.Steps() {
@@ -202,7 +202,7 @@ func TestNoDecay(t *testing.T) {
 	}
 	decayed, kept := read(dev, all[0].Value), read(dev, all[1].Value)
 	for i, x := range before {
-		if got, want := kept[i]-decayed[i], 0.1*0.5*x; math.Abs(got-want) > 1e-12 {
+		if got, want := kept[i]-decayed[i], 0.1*0.5*x; !(math.Abs(got-want) <= 1e-12) {
 			t.Errorf("value %d: the decay took %g, expected %g", i, got, want)
 		}
 	}

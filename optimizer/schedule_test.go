@@ -29,7 +29,7 @@ func TestScheduleValues(t *testing.T) {
 		if err := s.Check(); err != nil {
 			t.Error(err)
 		}
-		if got := s.At(c.step); math.Abs(got-c.want) > 1e-15 {
+		if got := s.At(c.step); !(math.Abs(got-c.want) <= 1e-15) {
 			t.Errorf("%s, min ratio %g, step %d: got %g, expected %g", c.kind, c.minRatio, c.step, got, c.want)
 		}
 	}

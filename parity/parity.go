@@ -138,7 +138,7 @@ func (r *Result) gradients(dev device.Device, stored *safetensors.File, got map[
 		norm := math.Sqrt(squares(want))
 		rel := math.Sqrt(difference) / max(norm, gradientFloor*math.Sqrt(all))
 		r.Parameters = append(r.Parameters, Gradient{t.Name, norm, rel})
-		if r.WorstParameter == "" || worse(r.GradMaxRelL2, rel) != r.GradMaxRelL2 {
+		if r.WorstParameter == "" || !math.IsNaN(r.GradMaxRelL2) && !(rel <= r.GradMaxRelL2) { // a NaN is the worst
 			r.GradMaxRelL2, r.WorstParameter = rel, t.Name
 		}
 	}

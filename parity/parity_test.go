@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"smt/device"
 	"smt/device/cpu"
 	"smt/device/reference"
+	"smt/format/safetensors"
 	"smt/model"
 )
 
@@ -86,5 +88,37 @@ func TestGoldenRuns(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNaNIsTheWorst compares gradients of which the first is no number and the later ones agree.
+func TestNaNIsTheWorst(t *testing.T) {
+	dev := reference.New()
+	path := filepath.Join(t.TempDir(), "grads.safetensors")
+	var outputs []safetensors.Output
+	got := map[string]device.Tensor{}
+	for i, name := range []string{"a", "b", "c"} {
+		outputs = append(outputs, safetensors.OutputFloat32(name, safetensors.F32, []int{1, 2}, []float32{1, 2}))
+		got[name] = dev.New(1, 2)
+		values := []float64{1, 2}
+		if i == 0 {
+			values[1] = math.NaN()
+		}
+		dev.Write(got[name], values)
+	}
+	if err := safetensors.Write(path, outputs, nil); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stored.Close()
+	var r Result
+	if err := r.gradients(dev, stored, got); err != nil {
+		t.Fatal(err)
+	}
+	if !math.IsNaN(r.GradMaxRelL2) || r.WorstParameter != "a" || !math.IsNaN(r.Worst()) {
+		t.Errorf("the worst is %g of %s, expected NaN of a", r.GradMaxRelL2, r.WorstParameter)
 	}
 }

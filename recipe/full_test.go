@@ -99,7 +99,7 @@ func TestUpdatesByLayerAreTheSameInLessMemory(t *testing.T) {
 				t.Errorf("tied %v, %v: the weights differ", tied, settings)
 			}
 			for i, s := range held.steps {
-				if b := byLayer.steps[i]; b.Loss != s.Loss || b.LearningRate != s.LearningRate || math.Abs(b.GradNorm-s.GradNorm) > 1e-5*s.GradNorm || s.GradNorm == 0 {
+				if b := byLayer.steps[i]; b.Loss != s.Loss || b.LearningRate != s.LearningRate || !(math.Abs(b.GradNorm-s.GradNorm) <= 1e-5*s.GradNorm) || s.GradNorm == 0 {
 					t.Errorf("tied %v, %v: step %+v, with gradients held %+v", tied, settings, b, s)
 				}
 			}
@@ -107,7 +107,7 @@ func TestUpdatesByLayerAreTheSameInLessMemory(t *testing.T) {
 				t.Error("nothing was learnt")
 			}
 			saved, planned := slices.Max(held.allocated)-slices.Max(byLayer.allocated), int64(heldPlan.Peak-plan.Peak)
-			if !plan.ByLayer || heldPlan.ByLayer || planned <= 0 || math.Abs(float64(saved-planned)) > 0.05*float64(planned) {
+			if !plan.ByLayer || heldPlan.ByLayer || planned <= 0 || !(math.Abs(float64(saved-planned)) <= 0.05*float64(planned)) {
 				t.Errorf("tied %v, %v: %d bytes instead of %d, %d less; the plans say %d less", tied, settings,
 					slices.Max(byLayer.allocated), slices.Max(held.allocated), saved, planned)
 			}
@@ -122,7 +122,7 @@ func TestAccumulationHoldsGradients(t *testing.T) {
 	if got != want || plan.ByLayer {
 		t.Errorf("the weights differ, or the plan (%+v) does not hold gradients", plan)
 	}
-	if a, b := slices.Max(once.allocated), slices.Max(again.allocated); math.Abs(float64(a-b)) > 0.01*float64(a) {
+	if a, b := slices.Max(once.allocated), slices.Max(again.allocated); !(math.Abs(float64(a-b)) <= 0.01*float64(a)) {
 		t.Errorf("%d bytes without clipping, %d with", b, a)
 	}
 	for _, n := range again.notes {

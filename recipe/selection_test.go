@@ -188,7 +188,7 @@ func TestRateFollowsFromTheModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sum.Blocks != c.blocks || math.Abs(saved.LearningRate/c.want-1) > 1e-12 {
+		if sum.Blocks != c.blocks || !(math.Abs(saved.LearningRate/c.want-1) <= 1e-12) {
 			t.Errorf("%s: %d blocks and learning rate %g, expected %d and %g", c.keys, sum.Blocks, saved.LearningRate, c.blocks, c.want)
 		}
 		if told := strings.Join(rec.notes, "\n"); !strings.Contains(told, "learning_rate") {

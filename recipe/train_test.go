@@ -231,7 +231,7 @@ func TestAccumulationIsTokenExact(t *testing.T) {
 	_, one := train(t, recipeOf(t, modelDir, data, t.TempDir(), "device=reference", "per_device_train_batch_size=4", "packing=false"))
 	_, two := train(t, recipeOf(t, modelDir, data, t.TempDir(), "device=reference", "per_device_train_batch_size=1", "gradient_accumulation_steps=4", "packing=false"))
 	for i := range one.steps {
-		if math.Abs(one.steps[i].Loss-two.steps[i].Loss) > 1e-9 || math.Abs(one.steps[i].GradNorm-two.steps[i].GradNorm) > 1e-9 {
+		if !(math.Abs(one.steps[i].Loss-two.steps[i].Loss) <= 1e-9) || !(math.Abs(one.steps[i].GradNorm-two.steps[i].GradNorm) <= 1e-9) {
 			t.Errorf("step %d: loss %g and norm %g, accumulated %g and %g", i+1, one.steps[i].Loss, one.steps[i].GradNorm, two.steps[i].Loss, two.steps[i].GradNorm)
 		}
 	}

@@ -133,7 +133,7 @@ func TestScoresOfInputsAndSteps(t *testing.T) {
 					if score == sparse.Frequency {
 						want += second / top / 2
 					}
-					if math.Abs(got-want) > 1e-11*max(1, want) {
+					if !(math.Abs(got-want) <= 1e-11*max(1, want)) {
 						t.Fatalf("%s, %d passes, %s block %d: %g, expected %g", score, passes, m.Name, k, got, want)
 					}
 				}

@@ -104,7 +104,7 @@ func TestRandomIsUniform(t *testing.T) {
 		}
 		deviation := math.Sqrt(draws * p * (1 - p))
 		for k, c := range counts {
-			if math.Abs(c-draws*p) > 5*deviation {
+			if !(math.Abs(c-draws*p) <= 5*deviation) {
 				t.Errorf("%s %s came up in %g draws, expected %g ± %.0f", what, k, c, draws*p, deviation)
 			}
 		}
@@ -129,7 +129,7 @@ func TestMagnitude(t *testing.T) {
 		for k, got := range scores[i] {
 			n, want := 0.0, 0.0
 			each(m, []device.Block{{Row: int32(k / cols), Col: int32(k % cols)}}, func(at, _ int) { n, want = n+1, want+math.Abs(w[at]) })
-			if math.Abs(got-want/n) > 1e-12 {
+			if !(math.Abs(got-want/n) <= 1e-12) {
 				t.Fatalf("%s block %d: %g, expected %g", m.Name, k, got, want/n)
 			}
 		}

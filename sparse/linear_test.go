@@ -95,7 +95,7 @@ func TestBlockGradientsAreSlicesOfDenseOnes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(a-b) > 1e-10 {
+		if !(math.Abs(a-b) <= 1e-10) {
 			t.Errorf("round %d: loss %g, dense %g", round, b, a)
 		}
 		for i, m := range g.Selected {
@@ -104,7 +104,7 @@ func TestBlockGradientsAreSlicesOfDenseOnes(t *testing.T) {
 			dev.Read(p.Grad, want)
 			sdev.Read(g.Linears[i].Grad, got)
 			each(m.Matrix, m.Blocks, func(at, inBlock int) {
-				if math.Abs(got[inBlock]-want[at]) > 1e-11 {
+				if !(math.Abs(got[inBlock]-want[at]) <= 1e-11) {
 					t.Fatalf("round %d: %s element %d: %g, dense %g", round, m.Name, at, got[inBlock], want[at])
 				}
 			})
@@ -162,7 +162,7 @@ func TestNothingBelowTheLowestBlock(t *testing.T) {
 		dev.Read(full.Linears[i].Grad.Slice(0, blockSize), want)
 		dev2.Read(g.Grad, got)
 		for k := range got {
-			if math.Abs(got[k]-want[k]) > 1e-12 {
+			if !(math.Abs(got[k]-want[k]) <= 1e-12) {
 				t.Fatalf("%s: gradient %d is %g alone, %g among all", m.Name, k, got[k], want[k])
 			}
 		}
@@ -254,7 +254,7 @@ func TestScoresEqualDenseFormulas(t *testing.T) {
 					if score == sparse.GradientSNR {
 						want /= fisher[i][k]
 					}
-					if math.Abs(got-want) > 1e-12*max(1, want) {
+					if !(math.Abs(got-want) <= 1e-12*max(1, want)) {
 						t.Fatalf("%s several=%v %s block %v: score %g, expected %g", score, several, m.Name, block, got, want)
 					}
 				}

@@ -83,7 +83,7 @@ func compareKernels(t *testing.T, name string, got, want reflect.Value, n, offse
 	for s := range memory[0] {
 		for i := range memory[0][s] {
 			x, y := memory[0][s][i], memory[1][s][i]
-			if x != y && math.Abs(float64(x-y)) > 3e-6*(1+math.Abs(float64(y))) {
+			if x != y && !(math.Abs(float64(x-y)) <= 3e-6*(1+math.Abs(float64(y)))) {
 				t.Fatalf("%s of %d: slice %d has %g at %d, want %g", name, n, s, x, i-offset, y)
 			}
 		}
@@ -163,7 +163,7 @@ func TestProducts(t *testing.T) {
 			got := make([]float64, m*n)
 			d.Read(c, got)
 			for i := range got {
-				if math.Abs(got[i]-want[i]) > 2e-5 {
+				if !(math.Abs(got[i]-want[i]) <= 2e-5) {
 					t.Fatalf("[%d, %d] of %d, transposed %v %v, add %v, %v: element %d is %g, want %g",
 						m, n, k, transA, transB, add, dtype, i, got[i], want[i])
 				}

@@ -114,7 +114,7 @@ func TestBytesFollowTheDefinition(t *testing.T) {
 								scale = max(scale, math.Abs(v))
 							}
 							for i, v := range values(got) {
-								if math.Abs(float64(v)-start-want[i]) > 1e-5*(1+scale) {
+								if !(math.Abs(float64(v)-start-want[i]) <= 1e-5*(1+scale)) {
 									t.Fatalf("%s (add %v): element %d: got %g, expected %g", what, add, i, v, start+want[i])
 								}
 							}
@@ -136,7 +136,7 @@ func TestFactorsShareTheDifficulty(t *testing.T) {
 	q := bufferOf("test", d.Quantize(w, []int32{3}, []float32{1, 1, 8, 100})).quantized
 	// Sizes after smoothing are 1, 2, 2 for columns 0 to 2; their median, 2, is that of column 3: 9·f = 2.
 	for c, want := range []float32{1, 0.5, 4, 2.0 / 9} {
-		if math.Abs(float64(q.factors[c]-want)) > 1e-6 {
+		if !(math.Abs(float64(q.factors[c]-want)) <= 1e-6) {
 			t.Errorf("factor of column %d: got %g, expected %g", c, q.factors[c], want)
 		}
 	}

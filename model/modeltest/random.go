@@ -15,7 +15,7 @@ import (
 // Llama is the config.json of a tiny Llama model: 2 layers, 4 query heads on 2 key/value heads. Change entries for others.
 func Llama() map[string]any {
 	return map[string]any{
-		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama", "vocab_size": 40, "hidden_size": 32,
+		"architectures": []string{"LlamaForCausalLM"}, "vocab_size": 40, "hidden_size": 32,
 		"intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
 		"max_position_embeddings": 128, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": false,
 		"hidden_act": "silu", "bos_token_id": 1, "eos_token_id": 2,
