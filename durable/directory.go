@@ -13,12 +13,13 @@ import (
 // A Dir is a directory in the making: it is filled under a temporary name beside its place, and [Dir.Commit] moves it
 // there complete. Use it from one goroutine, and always defer [Dir.Discard], which does nothing after Commit.
 type Dir struct {
-	final, temp, old string
-	closed           bool
+	final, temp, old  string
+	overwrite, closed bool
 }
 
 // NewDir starts a directory that is to become path, in a parent that is made if it is missing. A directory at path that
-// holds anything is an error that wraps [fs.ErrExist], unless overwrite is set; then Commit replaces it as a whole.
+// holds anything, now or when Commit comes to replace it, is an error that wraps [fs.ErrExist], unless overwrite is set; then
+// Commit replaces it as a whole.
 func NewDir(path string, overwrite bool) (*Dir, error) {
 	path = filepath.Clean(path)
 	parent := filepath.Dir(path)
@@ -32,7 +33,7 @@ func NewDir(path string, overwrite bool) (*Dir, error) {
 		return nil, explain(path, err)
 	}
 	pid := strconv.Itoa(os.Getpid())
-	d := &Dir{final: path, temp: path + tempMark + pid, old: path + oldMark + pid}
+	d := &Dir{final: path, temp: path + tempMark + pid, old: path + oldMark + pid, overwrite: overwrite}
 	if !claim(d.temp) {
 		return nil, fmt.Errorf("durable: %s: is being written already by this process", path)
 	}
@@ -122,6 +123,10 @@ func (d *Dir) Commit() error {
 	if err := syncTree(d.temp); err != nil {
 		return explain(d.final, err)
 	}
+	// Much may have come to lie there since NewDir looked.
+	if err := checkPlace(d.final, d.overwrite); err != nil {
+		return err
+	}
 	if err := d.moveIntoPlace(); err != nil {
 		return explain(d.final, err)
 	}
@@ -137,7 +142,7 @@ func (d *Dir) Commit() error {
 
 // moveIntoPlace renames the temporary directory to its final name. No system call that all platforms have replaces a
 // directory that is not empty, so an old one steps aside first, and steps back if the second rename fails. A crash in
-// between leaves it as "name.old-<pid>", which RemoveStale puts back.
+// between leaves it as "name.smt-old-<pid>", which RemoveStale puts back.
 func (d *Dir) moveIntoPlace() error {
 	if !exists(d.final) {
 		return os.Rename(d.temp, d.final)

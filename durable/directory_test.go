@@ -123,6 +123,33 @@ func TestDirNeverReplacesUnasked(t *testing.T) {
 	}
 }
 
+// What comes to lie at the place while a directory is being filled is not replaced unasked either.
+func TestCommitLooksAgain(t *testing.T) {
+	final := filepath.Join(t.TempDir(), "model")
+	d := newDir(t, final, false)
+	if err := d.WriteFile("a", text("ours")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(final, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	theirs := filepath.Join(final, "a")
+	if err := os.WriteFile(theirs, []byte("theirs"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "durable: "+final+": is not empty") {
+		t.Errorf("got %v, expected fs.ErrExist", err)
+	}
+	expectContent(t, theirs, "theirs")
+	if err := os.Remove(theirs); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	expectContent(t, theirs, "ours")
+}
+
 func TestVerifyNamesTheFile(t *testing.T) {
 	build := func(t *testing.T) string {
 		final := filepath.Join(t.TempDir(), "checkpoint")

@@ -10,11 +10,12 @@ import (
 	"sync"
 )
 
-// Names of what is not finished: "model.tmp-123" is being written by process 123, and "model.old-123" is the directory
-// that process 123 is about to replace by it.
+// Names of what is not finished: "model.smt-tmp-123" is being written by process 123, and "model.smt-old-123" is the directory
+// that process 123 is about to replace by it. The marks name the program because [RemoveStale] deletes what bears them: people
+// call their own copies model.old-20240115.
 const (
-	tempMark = ".tmp-"
-	oldMark  = ".old-"
+	tempMark = ".smt-tmp-"
+	oldMark  = ".smt-old-"
 )
 
 // claimed holds the temporary paths that this process is writing now. It tells them from those of an earlier process
@@ -71,7 +72,7 @@ func RemoveStale(parent string) ([]string, error) {
 	return cleared, explain(parent, syncDirectory(parent))
 }
 
-// splitMark takes "model.tmp-123" apart into "model", ".tmp-" and 123.
+// splitMark takes "model.smt-tmp-123" apart into "model", ".smt-tmp-" and 123.
 func splitMark(name string) (final, mark string, pid int, ok bool) {
 	for _, mark := range []string{tempMark, oldMark} {
 		at := strings.LastIndex(name, mark)
