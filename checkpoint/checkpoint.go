@@ -40,15 +40,20 @@ var directoryName = regexp.MustCompile(`^checkpoint-(\d{6,})$`)
 func Name(step int) string { return fmt.Sprintf("checkpoint-%06d", step) }
 
 // Save writes the state after step steps under parent and returns its directory. state is stored as JSON. Then older
-// checkpoints are removed until keep are left (0 keeps all); the new one is never removed.
+// checkpoints are removed until keep are left (0 keeps all); the new one is never removed. What processes that were killed have left
+// unfinished under parent is cleared first: a checkpoint is as large as the trained values and their moments.
 func Save(parent string, step int, state any, dev device.Device, tensors []Tensor, keep int) (string, error) {
+	if _, err := durable.RemoveStale(parent); err != nil {
+		return "", fmt.Errorf("checkpoint: %w", err)
+	}
 	path := filepath.Join(parent, Name(step))
 	dir, err := durable.NewDir(path, true)
 	if err != nil {
 		return "", fmt.Errorf("checkpoint: %w", err)
 	}
+	defer dir.Discard()
 	if err := write(dir, state, dev, tensors); err != nil {
-		return "", fmt.Errorf("checkpoint: %s: %w", path, errors.Join(err, dir.Discard()))
+		return "", fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
 	if err := dir.Commit(); err != nil {
 		return "", fmt.Errorf("checkpoint: %w", err)
@@ -177,11 +182,15 @@ func prune(parent string, newest, keep int) error {
 }
 
 // Latest finds the newest checkpoint under parent that is whole: its manifest agrees with its files. Damaged ones are
-// passed over and described in notes. path is empty if there is none.
+// passed over and described in notes. path is empty if there is none. One whose replacement was cut off is put back first; where
+// that is not possible, as in the read-only directory of another run, notes say so.
 func Latest(parent string) (path string, notes []string, err error) {
+	if _, err := durable.RemoveStale(parent); err != nil {
+		notes = append(notes, fmt.Sprintf("what was left unfinished in %s stays: %v", parent, err))
+	}
 	steps, err := List(parent)
 	if err != nil {
-		return "", nil, err
+		return "", notes, err
 	}
 	for _, s := range slices.Backward(steps) {
 		path := filepath.Join(parent, Name(s))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,6 +113,58 @@ func TestLatestPassesOverDamage(t *testing.T) {
 		if err := checkpoint.ReadState(damaged, new(state)); err == nil {
 			t.Errorf("%s: read without an error", damaged)
 		}
+	}
+}
+
+// TestUnfinishedIsCleared starts from what a process that was killed leaves: a checkpoint half written, and one that stepped aside
+// for its successor between the two renames of its replacement.
+func TestUnfinishedIsCleared(t *testing.T) {
+	dev, parent := reference.New(), t.TempDir()
+	all := tensors(dev, 1)[1:2]
+	path := save(t, parent, 5, dev, all, 0)
+	killed := strconv.Itoa(math.MaxInt32) // larger than any process id that a system gives out
+	aside, half := path+".smt-old-"+killed, filepath.Join(parent, "checkpoint-000006.smt-tmp-"+killed)
+	cut := func() {
+		if err := os.Rename(path, aside); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(half, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut()
+	if got, notes, err := checkpoint.Latest(parent); got != path || len(notes) != 0 || err != nil {
+		t.Errorf("got %q, %q, %v, expected %q", got, notes, err, path)
+	}
+	cut()
+	save(t, parent, 7, dev, all, 0)
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"checkpoint-000005", "checkpoint-000007"}; !slices.Equal(names, want) {
+		t.Errorf("%s holds %q, expected %q", parent, names, want)
+	}
+}
+
+// A meddler puts a file where the checkpoint is to go, while the checkpoint is being written.
+type meddler struct{ path string }
+
+func (m meddler) MarshalJSON() ([]byte, error) { return []byte("{}"), os.WriteFile(m.path, nil, 0o666) }
+
+// TestFailedSaveLeavesNothing fails in the last step of all, when the complete checkpoint is to be moved into its place.
+func TestFailedSaveLeavesNothing(t *testing.T) {
+	parent := t.TempDir()
+	m := meddler{filepath.Join(parent, checkpoint.Name(1))}
+	if _, err := checkpoint.Save(parent, 1, m, reference.New(), nil, 0); err == nil || !strings.Contains(err.Error(), "is not a directory") {
+		t.Fatalf("got %v, expected a place that is taken", err)
+	}
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
+		t.Errorf("left %v (%v)", entries, err)
 	}
 }
 
