@@ -2,8 +2,10 @@ package export
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,14 +17,23 @@ import (
 	"smt/format/safetensors"
 )
 
+// The files by which a model is known, with the names of Hugging Face.
+const (
+	modelConfig = "config.json"
+	singleName  = "model.safetensors"
+	ownIndex    = "model.safetensors.index.json"
+)
+
 // mergeChunk is how many bytes are computed and written at a time: enough work for all processors, and a progress bar
 // that moves.
 const mergeChunk = 8 << 20
 
 // MergeOptions are choices for [Merge]; the zero value is a good one.
 type MergeOptions struct {
-	// Overwrite allows to replace an existing directory, as a whole.
+	// Overwrite allows to replace an earlier model, as a whole. Any other directory that is not empty is an error all the same.
 	Overwrite bool
+	// Keep are directories that, like the base, must not lie in the output directory: those from which the deltas were read.
+	Keep []string
 	// Progress, if set, is told how many of the bytes of all tensors are written.
 	Progress func(done, total int64)
 }
@@ -33,9 +44,10 @@ type MergeOptions struct {
 // template and licence are copied as they are.
 //
 // A delta for a tensor that the base does not store, of another shape, or that leaves a value that is not finite, is an
-// error that names the tensor. In all errors, and when ctx ends, outDir stays as it was.
+// error that names the tensor. An outDir that is taken is an error that wraps [fs.ErrExist]. In all errors, and when ctx ends,
+// outDir stays as it was.
 func Merge(ctx context.Context, baseDir, outDir string, deltas map[string]Delta, options MergeOptions) error {
-	if err := checkApart(baseDir, outDir); err != nil {
+	if err := checkApart(outDir, append([]string{baseDir}, options.Keep...)); err != nil {
 		return err
 	}
 	model, err := safetensors.OpenModel(baseDir)
@@ -46,7 +58,7 @@ func Merge(ctx context.Context, baseDir, outDir string, deltas map[string]Delta,
 	if err := checkDeltas(model, deltas); err != nil {
 		return fmt.Errorf("export: %s: %w", baseDir, err)
 	}
-	d, err := durable.NewDir(outDir, options.Overwrite)
+	d, err := newModelDir(outDir, options.Overwrite)
 	if err != nil {
 		return err
 	}
@@ -60,7 +72,9 @@ func Merge(ctx context.Context, baseDir, outDir string, deltas map[string]Delta,
 			return err
 		}
 	}
-	if err := copyCompanions(d, baseDir, len(model.Files()) > 1); err != nil {
+	// What decides is the name, not the number of files: an index may list a single shard.
+	sharded := filepath.Base(model.Files()[0].Path()) != singleName
+	if err := copyCompanions(d, baseDir, sharded); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -69,12 +83,35 @@ func Merge(ctx context.Context, baseDir, outDir string, deltas map[string]Delta,
 	return d.Commit()
 }
 
-// checkApart refuses an output directory that is the base or holds it: replacing it would remove the base.
-func checkApart(baseDir, outDir string) error {
-	if durable.Contains(outDir, baseDir) {
-		return fmt.Errorf("export: %s: holds the base model %s; choose another directory", outDir, baseDir)
+// checkApart refuses an output directory that is or holds one of those that are read: replacing it would remove them.
+func checkApart(outDir string, read []string) error {
+	for _, dir := range read {
+		if durable.Contains(outDir, dir) {
+			return fmt.Errorf("export: %s: holds %s, which is being merged; choose another directory: %w", outDir, dir, fs.ErrExist)
+		}
 	}
 	return nil
+}
+
+// newModelDir starts the directory of a model. Overwriting replaces an earlier model and nothing else: a directory that was named by
+// mistake, such as that of a whole run, stays.
+func newModelDir(dir string, overwrite bool) (*durable.Dir, error) {
+	isModel := overwrite && holdsModel(dir)
+	d, err := durable.NewDir(dir, isModel)
+	if overwrite && !isModel && errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("export: %s: holds no model (%s with %s or its index), and nothing else is overwritten; choose another "+
+			"directory: %w", dir, modelConfig, singleName, fs.ErrExist)
+	}
+	return d, err
+}
+
+// holdsModel reports whether dir looks like what Merge writes.
+func holdsModel(dir string) bool {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	return has(modelConfig) && (has(singleName) || has(ownIndex))
 }
 
 // checkDeltas compares all deltas with the base before anything is written.
@@ -190,7 +227,6 @@ var companionPatterns = []string{"*.json", "*.txt", "*.model", "*.jinja", "LICEN
 // copyCompanions copies them byte by byte. An index belongs to the weights only if they have shards; indices of other
 // formats, and the manifest of another directory, would tell untruths about this one.
 func copyCompanions(d *durable.Dir, baseDir string, sharded bool) error {
-	const ownIndex = "model.safetensors.index.json"
 	entries, err := os.ReadDir(baseDir)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)

@@ -309,6 +309,15 @@ func TestMergeRefuses(t *testing.T) {
 	}
 	parent := t.TempDir()
 	out := filepath.Join(parent, "model")
+	// A run's directory with an adapter and the model that was merged from it.
+	run := t.TempDir()
+	adapter := filepath.Join(run, "adapter")
+	if err := WriteAdapter(adapter, tuned()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Merge(context.Background(), base, filepath.Join(run, "model"), nil, MergeOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	stopped, stop := context.WithCancel(context.Background())
 	stop()
 	for _, c := range []struct {
@@ -317,6 +326,7 @@ func TestMergeRefuses(t *testing.T) {
 		base, out  string
 		deltas     map[string]Delta
 		overwrite  bool
+		keep       []string
 	}{
 		{name: "unknown tensor", want: `tensor "lm_head.weight": is not in the base model`, deltas: replace("lm_head.weight", 1, 1, 0)},
 		{name: "shape", want: `tensor "w.F32.weight": is [8 12] in the base model, but the change for it is [12 8]`, deltas: replace("w.F32.weight", 12, 8, 0)},
@@ -326,8 +336,13 @@ func TestMergeRefuses(t *testing.T) {
 		{name: "infinite", want: "value 11 is +Inf", deltas: replace("w.F32.weight", 8, 12, math.Inf(1))},
 		{name: "overflow", want: "value 11 is 70000, which is not finite in F16", deltas: replace("w.F16.weight", 8, 12, 70000)},
 		{name: "filled directory", want: "is not empty", out: filled},
-		{name: "base itself", want: "holds the base model", out: base, overwrite: true},
-		{name: "parent of base", want: "holds the base model", out: filepath.Dir(base), overwrite: true},
+		{name: "base itself", want: "which is being merged", out: base, overwrite: true},
+		{name: "parent of base", want: "which is being merged", out: filepath.Dir(base), overwrite: true},
+		{name: "adapter itself", want: "which is being merged", out: adapter, overwrite: true, keep: []string{adapter}},
+		{name: "run of the adapter", want: "which is being merged", out: run, overwrite: true, keep: []string{adapter}},
+		{name: "another run", want: "holds no model", out: run, overwrite: true},
+		{name: "another adapter", want: "holds no model", out: adapter, overwrite: true},
+		{name: "filled directory, overwriting", want: "holds no model", out: filled, overwrite: true},
 		{name: "no base", want: "no such file", base: filepath.Join(parent, "missing")},
 		{name: "stopped", want: "context canceled", ctx: stopped},
 	} {
@@ -341,7 +356,7 @@ func TestMergeRefuses(t *testing.T) {
 			if c.out == "" {
 				c.out = out
 			}
-			err := Merge(c.ctx, c.base, c.out, c.deltas, MergeOptions{Overwrite: c.overwrite})
+			err := Merge(c.ctx, c.base, c.out, c.deltas, MergeOptions{Overwrite: c.overwrite, Keep: c.keep})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, expected %q", err, c.want)
 			}
@@ -353,10 +368,51 @@ func TestMergeRefuses(t *testing.T) {
 	if err := Merge(context.Background(), base, filled, nil, MergeOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("got %v, expected fs.ErrExist", err)
 	}
-	if err := Merge(context.Background(), base, filled, nil, MergeOptions{Overwrite: true}); err != nil {
+	if got := fileNames(t, filled); !slices.Equal(got, []string{"thesis.tex"}) {
+		t.Errorf("%s holds %q, expected it as it was", filled, got)
+	}
+	if _, err := ReadAdapter(adapter); err != nil {
 		t.Error(err)
 	}
-	if slices.Contains(fileNames(t, filled), "thesis.tex") {
-		t.Error("the old directory was not replaced as a whole")
+}
+
+// An earlier model is replaced as a whole, whether its weights are one file or shards.
+func TestMergeOverwrites(t *testing.T) {
+	for _, weights := range []string{"model.safetensors", "model.safetensors.index.json"} {
+		base, out := t.TempDir(), t.TempDir()
+		writeBase(t, base)
+		for _, name := range []string{"config.json", weights, "stale.json"} {
+			if err := os.WriteFile(filepath.Join(out, name), nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Merge(context.Background(), base, out, nil, MergeOptions{Overwrite: true}); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(fileNames(t, out), "stale.json") {
+			t.Errorf("%s: the earlier model was not replaced as a whole", weights)
+		}
+		openModel(t, out)
+	}
+}
+
+// An index may list a single shard, and is needed to find it.
+func TestMergeOneShard(t *testing.T) {
+	base, out := t.TempDir(), filepath.Join(t.TempDir(), "model")
+	const shard, indexed = "model-00001-of-00001.safetensors", `{"weight_map":{"w":"model-00001-of-00001.safetensors"}}`
+	if err := safetensors.Write(filepath.Join(base, shard), []safetensors.Output{
+		safetensors.OutputFloat32("w", safetensors.F32, []int{1, 2}, []float32{1, 2})}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(base, "model.safetensors.index.json"), []byte(indexed), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	deltas := map[string]Delta{"w": Replacement{Rows: 1, Cols: 2, Values: []float32{3, 4}}}
+	if err := Merge(context.Background(), base, out, deltas, MergeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w, _ := openModel(t, out).Tensor("w")
+	if got, err := w.Float64s(); err != nil || !slices.Equal(got, []float64{3, 4}) {
+		t.Errorf("got %v, %v", got, err)
 	}
 }

@@ -37,7 +37,7 @@ computed in float32 and rounded once.`,
 			if err != nil {
 				return err
 			}
-			if err := export.Merge(cmd.Context(), dir, out, deltas, export.MergeOptions{Overwrite: overwrite}); err != nil {
+			if err := export.Merge(cmd.Context(), dir, out, deltas, export.MergeOptions{Overwrite: overwrite, Keep: []string{adapter}}); err != nil {
 				return err
 			}
 			w.Note("%s: %d of the base's matrices have changed", out, len(deltas))
@@ -48,9 +48,9 @@ computed in float32 and rounded once.`,
 	f.StringVar(&base, "model_name_or_path", "", "the base: model directory or hub name")
 	f.StringVar(&adapter, "adapter", "", "directory of the adapter")
 	f.StringVar(&out, "output_dir", "", "directory of the merged model")
-	f.BoolVar(&overwrite, "overwrite_output_dir", false, "replace the directory if it is there")
+	f.BoolVar(&overwrite, "overwrite_output_dir", false, "replace an earlier model in output_dir")
 	Describe(cmd, []Example{{"a tuned model as one directory", "smt merge --model_name_or_path base --adapter smt-output/adapter --output_dir tuned"}},
-		ExitNoModel, ExitBadModel, ExitIO, ExitInterrupted)
+		ExitNoModel, ExitBadModel, ExitIO, ExitInterrupted, ExitTerminated)
 	return cmd
 }
 
