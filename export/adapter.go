@@ -106,7 +106,7 @@ func ReadAdapter(dir string) (*Adapter, error) {
 
 // adapter combines the config with the tensors.
 func (c *adapterConfig) adapter(file *safetensors.File) (*Adapter, error) {
-	a := &Adapter{BaseModel: c.BaseModel, BaseSHA256: c.BaseSHA256, BlockSize: c.BlockSize, Score: c.BlockScore}
+	a := &Adapter{BaseModel: joinRevision(c.BaseModel, c.Revision), BaseSHA256: c.BaseSHA256, BlockSize: c.BlockSize, Score: c.BlockScore}
 	expected := make(map[string]bool, 2*len(c.Matrices))
 	blocks := 0
 	for _, matrix := range c.Matrices {

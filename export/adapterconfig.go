@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"smt/hub"
 )
 
 // The adapters that this package knows, as peft_type of adapter_config.json names them.
@@ -24,6 +26,7 @@ const (
 type adapterConfig struct {
 	PEFTType      string   `json:"peft_type"`
 	BaseModel     string   `json:"base_model_name_or_path"`
+	Revision      string   `json:"revision,omitempty"`
 	TaskType      string   `json:"task_type"`
 	InferenceMode bool     `json:"inference_mode"`
 	TargetModules []string `json:"target_modules"`
@@ -46,8 +49,9 @@ type matrixConfig struct {
 
 // config describes the adapter.
 func (a *Adapter) config() adapterConfig {
+	base, revision := hub.SplitRevision(a.BaseModel)
 	c := adapterConfig{
-		PEFTType: KindSMT, BaseModel: a.BaseModel, TaskType: taskType, InferenceMode: true,
+		PEFTType: KindSMT, BaseModel: base, Revision: revision, TaskType: taskType, InferenceMode: true,
 		FormatVersion: formatVersion, BaseSHA256: a.BaseSHA256, BlockSize: a.BlockSize, NumBlocks: a.NumBlocks(),
 		BlockScore: a.Score,
 	}
@@ -58,6 +62,16 @@ func (a *Adapter) config() adapterConfig {
 	}
 	c.TargetModules = targetModules(names)
 	return c
+}
+
+// joinRevision is the way back from PEFT's two keys for the base to the name on the hub that [hub.SplitRevision] took apart. A
+// revision of anything else, which PEFT passes over, is left out.
+func joinRevision(base, revision string) string {
+	joined := base + "@" + revision
+	if name, r := hub.SplitRevision(joined); name != base || r != revision || r == "" {
+		return base
+	}
+	return joined
 }
 
 func readAdapterConfig(dir string) (*adapterConfig, error) {

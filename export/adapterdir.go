@@ -11,6 +11,7 @@ import (
 
 	"smt/durable"
 	"smt/format/safetensors"
+	"smt/hub"
 )
 
 // writeAdapterDir makes the directory of an adapter of any kind.
@@ -84,9 +85,10 @@ func (l *LowRank) card() string {
 	return text.String()
 }
 
-// writeCardHeader writes the YAML header; the strings of JSON are strings of YAML too.
+// writeCardHeader writes the YAML header, in which a base on the hub has no revision; the strings of JSON are strings of YAML too.
 func writeCardHeader(text *strings.Builder, baseModel, library string) {
-	name, err := json.Marshal(baseModel)
+	base, _ := hub.SplitRevision(baseModel)
+	name, err := json.Marshal(base)
 	if err != nil {
 		panic(err) // a string always has a JSON form
 	}

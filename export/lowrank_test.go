@@ -1,6 +1,8 @@
 package export
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -64,6 +66,45 @@ func TestLowRankRoundTrip(t *testing.T) {
 		}
 		if kind, err := Kind(dir); kind != KindLoRA || err != nil {
 			t.Errorf("kind %q, %v", kind, err)
+		}
+	}
+}
+
+// A revision of a base on the hub has a key of its own, which is how PEFT wants it, and comes back with the name.
+func TestBaseRevision(t *testing.T) {
+	for base, want := range map[string][2]any{
+		"owner/name@v1.0": {"owner/name", "v1.0"}, "owner/name": {"owner/name", nil}, "../base@v1": {"../base@v1", nil},
+	} {
+		l, a := smallLowRank(false), smallAdapter()
+		l.BaseModel, a.BaseModel = base, base
+		lowRank, blocks := filepath.Join(t.TempDir(), "lora"), filepath.Join(t.TempDir(), "smt")
+		if err := errors.Join(WriteLowRank(lowRank, l), WriteAdapter(blocks, a)); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{lowRank, blocks} {
+			data, err := os.ReadFile(filepath.Join(dir, configName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var keys map[string]any
+			if err := json.Unmarshal(data, &keys); err != nil {
+				t.Fatal(err)
+			}
+			if keys["base_model_name_or_path"] != want[0] || keys["revision"] != want[1] {
+				t.Errorf("%s: base_model_name_or_path is %v and revision %v, expected %v", base, keys["base_model_name_or_path"], keys["revision"], want)
+			}
+			card, err := os.ReadFile(filepath.Join(dir, cardName))
+			if header := fmt.Sprintf("base_model: %q\n", want[0]); err != nil || !strings.Contains(string(card), header) {
+				t.Errorf("%s: the card lacks %q (%v):\n%s", base, header, err, card)
+			}
+		}
+		gotLowRank, err := ReadLowRank(lowRank)
+		if err != nil || gotLowRank.BaseModel != base {
+			t.Errorf("%s: got %+v, %v", base, gotLowRank, err)
+		}
+		gotBlocks, err := ReadAdapter(blocks)
+		if err != nil || gotBlocks.BaseModel != base {
+			t.Errorf("%s: got %+v, %v", base, gotBlocks, err)
 		}
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"smt/hub"
 )
 
 // lowRankConfig is what WriteLowRank puts into adapter_config.json; PEFT takes its defaults for all other keys.
 type lowRankConfig struct {
 	PEFTType      string         `json:"peft_type"`
 	BaseModel     string         `json:"base_model_name_or_path"`
+	Revision      string         `json:"revision,omitempty"`
 	TaskType      string         `json:"task_type"`
 	InferenceMode bool           `json:"inference_mode"`
 	Rank          int            `json:"r"`
@@ -27,8 +30,9 @@ type lowRankConfig struct {
 }
 
 func (l *LowRank) config() lowRankConfig {
+	base, revision := hub.SplitRevision(l.BaseModel)
 	return lowRankConfig{
-		PEFTType: KindLoRA, BaseModel: l.BaseModel, TaskType: taskType, InferenceMode: true,
+		PEFTType: KindLoRA, BaseModel: base, Revision: revision, TaskType: taskType, InferenceMode: true,
 		Rank: l.Rank, Alpha: l.Alpha, TargetModules: l.TargetModules, Bias: "none", InitWeights: true,
 		UseRSLora: l.RSLora, UseDoRA: l.DoRA, RankPattern: map[string]int{}, AlphaPattern: map[string]int{},
 	}
@@ -38,7 +42,7 @@ func (l *LowRank) config() lowRankConfig {
 // modules have an adapter is told by the tensors.
 var harmlessKeys = []string{
 	"auto_mapping", "exclude_modules", "inference_mode", "layers_pattern", "layers_to_transform", "lora_dropout",
-	"megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config",
+	"megatron_core", "peft_version", "qalora_group_size", "runtime_config",
 }
 
 // harmlessInits are the ways to start from that leave the base's weights as they are. Others, such as "pissa" or "loftq",
@@ -52,7 +56,7 @@ func parseLowRankConfig(data []byte) (*LowRank, error) {
 	if err != nil {
 		return nil, err
 	}
-	var kind, task, bias string
+	var kind, task, bias, revision string
 	task, bias = taskType, "none"
 	l := &LowRank{Rank: -1}
 	alpha := json.Number("")
@@ -60,13 +64,14 @@ func parseLowRankConfig(data []byte) (*LowRank, error) {
 		key   string
 		value any
 	}{
-		{"peft_type", &kind}, {"task_type", &task}, {"bias", &bias}, {"base_model_name_or_path", &l.BaseModel},
+		{"peft_type", &kind}, {"task_type", &task}, {"bias", &bias}, {"base_model_name_or_path", &l.BaseModel}, {"revision", &revision},
 		{"r", &l.Rank}, {"lora_alpha", &alpha}, {"use_rslora", &l.RSLora}, {"use_dora", &l.DoRA},
 	} {
 		if err := s.read(read.key, read.value); err != nil {
 			return nil, err
 		}
 	}
+	l.BaseModel = joinRevision(l.BaseModel, revision)
 	switch {
 	case kind != KindLoRA:
 		return nil, fmt.Errorf("peft_type is %.40q, expected %q", kind, KindLoRA)

@@ -51,6 +51,16 @@ func Resolve(ctx context.Context, nameOrPath string, progress func(file string, 
 	return dir, nil
 }
 
+// SplitRevision takes a name "owner/name@revision" apart into "owner/name" and the revision, which is empty if the name says none.
+// Whatever else [Resolve] would take, such as a directory, comes back as it is.
+func SplitRevision(nameOrPath string) (name, revision string) {
+	if _, ok := parseName(nameOrPath); !ok || exists(nameOrPath) {
+		return nameOrPath, ""
+	}
+	name, revision, _ = strings.Cut(nameOrPath, "@")
+	return name, revision
+}
+
 // A repository is a model on the hub at some revision.
 type repository struct {
 	owner, name, revision string

@@ -299,6 +299,21 @@ func TestResolveWhatIsNoName(t *testing.T) {
 	}
 }
 
+func TestSplitRevision(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll("runs/model@v1", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][2]string{
+		"owner/name": {"owner/name", ""}, "owner/name@v1": {"owner/name", "v1"}, "owner/name@refs/pr/1": {"owner/name", "refs/pr/1"},
+		"runs/model@v1": {"runs/model@v1", ""}, "/models/a@b": {"/models/a@b", ""}, "../a@b": {"../a@b", ""}, "": {"", ""},
+	} {
+		if name, revision := SplitRevision(text); name != want[0] || revision != want[1] {
+			t.Errorf("%q: got %q and %q, expected %q", text, name, revision, want)
+		}
+	}
+}
+
 func TestCacheDir(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
