@@ -129,12 +129,15 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// setRevision records which commit a revision stands for.
+// setRevision records which commit a revision stands for, unless that is known.
 func (f cacheFolder) setRevision(revision, commit string) error {
 	if revision == commit {
 		return nil
 	}
 	path := f.ref(revision)
+	if known, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(known)) == commit {
+		return nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -76,7 +77,7 @@ func (c *client) list(ctx context.Context, repo repository) (listing, error) {
 	address := fmt.Sprintf("%s/api/models/%s/revision/%s", c.endpoint, repo.id(), url.PathEscape(repo.revision))
 	response, err := c.get(ctx, address, 0)
 	if err != nil {
-		return listing{}, c.explain(err, repo)
+		return listing{}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxListing))
@@ -98,6 +99,29 @@ func (c *client) list(ctx context.Context, repo repository) (listing, error) {
 		result.files = append(result.files, file.Name)
 	}
 	return result, nil
+}
+
+// retry calls attempt until it succeeds, c.attempts times at most and only as long as again says of its error that trying again may
+// help. The wait in between doubles.
+func (c *client) retry(ctx context.Context, attempt func() error, again func(error) bool) error {
+	pause := c.pause
+	for left := c.attempts - 1; ; left-- {
+		err := attempt()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case left == 0 || !again(err):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
 }
 
 // linkedETag is the header in which the hub gives the hash of a large file before it redirects to where the file lies.
@@ -122,7 +146,7 @@ func (c *client) get(ctx context.Context, address string, offset int64) (*http.R
 	hash := ""
 	redirecting := &http.Client{Transport: c.transport, CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		if len(via) >= 10 {
-			return errors.New("more than 10 redirects")
+			return errRedirects
 		}
 		if hash == "" {
 			hash = next.Response.Header.Get(linkedETag)
@@ -180,6 +204,16 @@ func isTransient(err error) bool {
 	return !errors.As(err, &local)
 }
 
+// errRedirects ends a chase round a circle.
+var errRedirects = errors.New("more than 10 redirects")
+
+// isUnreachable reports whether there is no way to the hub: no network, no such host, nobody who answers there, or a network that
+// sends everyone to its login.
+func isUnreachable(err error) bool {
+	var broken *net.OpError
+	return errors.As(err, &broken) && broken.Op == "dial" || errors.Is(err, errRedirects)
+}
+
 // A localError comes from the disk here, and does not get better by asking the hub again.
 type localError struct{ error }
 
@@ -189,6 +223,9 @@ func (e localError) Unwrap() error { return e.error }
 func (c *client) explain(err error, repo repository) error {
 	var status *statusError
 	if !errors.As(err, &status) {
+		if isUnreachable(err) {
+			return fmt.Errorf("%w; is there a connection to %s?", err, c.endpoint)
+		}
 		return err
 	}
 	switch {
@@ -203,6 +240,8 @@ func (c *client) explain(err error, repo repository) error {
 		return fmt.Errorf("%w; the token in HF_TOKEN may not read this repository", err)
 	case status.status == http.StatusNotFound:
 		return fmt.Errorf("%w; %s has no such repository, or the token may not see it", err, c.endpoint)
+	case isTransient(err):
+		return fmt.Errorf("%w; try again later", err)
 	}
 	return err
 }

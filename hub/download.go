@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,34 +19,20 @@ import (
 	"smt/durable"
 )
 
-// fetch makes sure that the cache holds a file of a commit. A download that breaks is tried again, from where it stopped.
+// fetch brings a file of a commit into the cache. A download that breaks is tried again, from where it stopped.
 func (c *client) fetch(ctx context.Context, repo repository, commit, file string, folder cacheFolder) error {
-	if info, err := os.Stat(filepath.Join(folder.snapshot(commit), file)); err == nil {
-		c.progress(file, info.Size(), info.Size())
-		return nil
-	}
 	if err := os.MkdirAll(folder.blob(""), 0o777); err != nil {
 		return err
 	}
-	pause := c.pause
-	for attempt := 1; ; attempt++ {
-		blob, err := c.download(ctx, repo, commit, file, folder)
-		if err == nil {
-			return folder.link(commit, file, blob)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !isTransient(err) || attempt == c.attempts {
-			return c.explain(err, repo)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause *= 2
+	var blob string
+	err := c.retry(ctx, func() (err error) {
+		blob, err = c.download(ctx, repo, commit, file, folder)
+		return err
+	}, isTransient)
+	if err != nil {
+		return c.explain(err, repo)
 	}
+	return folder.link(commit, file, blob)
 }
 
 // download fetches the content of a file into the blobs and returns its name there. What has arrived lies in a file named
@@ -94,9 +79,13 @@ func (c *client) download(
 	// A connection that stays silent is given up: the timer is wound up again with every piece that arrives.
 	silence := time.AfterFunc(c.stall, func() { cancel(fmt.Errorf("nothing arrived for %v", c.stall)) })
 	defer silence.Stop()
+	size := offset
 	err = appendTo(partial, offset, response.Body, func(done int64) {
 		silence.Reset(c.stall)
-		c.progress(file, done, total)
+		size = done
+		if done != total { // the last piece is told of when the whole file is known to be right
+			c.progress(file, done, total)
+		}
 	})
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
@@ -111,6 +100,7 @@ func (c *client) download(
 	if err := os.Rename(partial, folder.blob(blob)); err != nil {
 		return "", localError{err}
 	}
+	c.progress(file, size, size)
 	return blob, nil
 }
 

@@ -29,6 +29,8 @@ type fakeHub struct {
 	corrupts int
 	// silent never ends an answer with weights.
 	silent bool
+	// failing is a status that the first failures requests are answered with.
+	failing, failures int
 
 	server, storage *httptest.Server
 	mu              sync.Mutex
@@ -56,6 +58,8 @@ func newFakeHub(t *testing.T) *fakeHub {
 func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	h.requests = append(h.requests, r.Method+" "+r.URL.Path)
+	failing := h.failures > 0
+	h.failures--
 	h.mu.Unlock()
 	refuse := func(status int, code, message string) {
 		w.Header().Set("X-Error-Code", code)
@@ -64,6 +68,9 @@ func (h *fakeHub) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	authorization := r.Header.Get("Authorization")
 	switch {
+	case failing:
+		refuse(h.failing, "", "busy")
+		return
 	case !strings.Contains(r.URL.Path, "owner/name"):
 		if authorization == "" {
 			refuse(http.StatusUnauthorized, "RepoNotFound", "Invalid username or password.")

@@ -25,9 +25,10 @@ import (
 // Resolve returns the directory that holds the model nameOrPath. An existing directory is returned as it is. A name
 // "owner/name" or "owner/name@revision", the revision being a branch, a tag or a commit, is looked up on the hub, and what
 // the cache lacks is downloaded: config, tokenizer, chat template, licence, and weights in safetensors. Without a
-// connection, a complete copy in the cache will do.
+// connection, or while the hub is out of order, a complete copy in the cache will do; it may be read-only.
 //
-// progress, if not nil, is told how many of the total bytes of a file have arrived; total is -1 if the hub does not say.
+// progress, if not nil, is told how many of the total bytes of a file have arrived; total is -1 if the hub does not say. done is
+// total once, when the file has been verified and lies in the cache. Files that were there already are not told of.
 func Resolve(ctx context.Context, nameOrPath string, progress func(file string, done, total int64)) (dir string, err error) {
 	info, statErr := os.Stat(nameOrPath)
 	if statErr == nil && info.IsDir() {
@@ -87,39 +88,57 @@ func parseName(text string) (repository, bool) {
 // resolve asks the hub which commit the revision is and which files it has, and completes the cache.
 func (c *client) resolve(ctx context.Context, repo repository) (string, error) {
 	folder := cacheFolder{path: filepath.Join(c.cache, "models--"+repo.owner+"--"+repo.name)}
+	copied, incomplete := folder.find(repo.revision)
 	if c.offline {
-		dir, err := folder.find(repo.revision)
-		if err != nil {
-			return "", fmt.Errorf("HF_HUB_OFFLINE is set, and %w; unset it once to download the model", err)
+		if incomplete != nil {
+			return "", fmt.Errorf("HF_HUB_OFFLINE is set, and %w; unset it once to download the model", incomplete)
 		}
-		return dir, nil
+		return copied, nil
 	}
-	listing, err := c.list(ctx, repo)
-	var status *statusError
-	if err != nil && !errors.As(err, &status) && ctx.Err() == nil {
-		if dir, cacheErr := folder.find(repo.revision); cacheErr == nil {
-			return dir, nil
-		}
-		return "", fmt.Errorf("%w; is there a connection to %s?", err, c.endpoint)
+	var answer listing
+	err := c.retry(ctx, func() (err error) {
+		answer, err = c.list(ctx, repo)
+		return err
+	}, func(err error) bool {
+		// Whoever has a copy, or no connection at all, need not wait.
+		return incomplete != nil && isTransient(err) && !isUnreachable(err)
+	})
+	if err != nil && ctx.Err() == nil && isTransient(err) && incomplete == nil {
+		return copied, nil
 	}
+	if err != nil {
+		return "", c.explain(err, repo)
+	}
+	files, err := selectFiles(answer.files)
 	if err != nil {
 		return "", err
 	}
-	files, err := selectFiles(listing.files)
-	if err != nil {
+	if err := c.complete(ctx, repo, answer.commit, files, folder); err != nil {
 		return "", err
+	}
+	return folder.snapshot(answer.commit), folder.setRevision(repo.revision, answer.commit)
+}
+
+// complete downloads what the cache lacks of the files of a commit. A cache that lacks nothing is not locked: it may be read-only.
+func (c *client) complete(ctx context.Context, repo repository, commit string, files []string, folder cacheFolder) error {
+	holds := func(file string) bool { return exists(filepath.Join(folder.snapshot(commit), file)) }
+	if !slices.ContainsFunc(files, func(file string) bool { return !holds(file) }) {
+		return nil
 	}
 	unlock, err := c.lock(ctx, folder)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
 	for _, file := range files {
-		if err := c.fetch(ctx, repo, listing.commit, file, folder); err != nil {
-			return "", fmt.Errorf("%s: %w", file, err)
+		if holds(file) { // perhaps since another process had the lock
+			continue
+		}
+		if err := c.fetch(ctx, repo, commit, file, folder); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	return folder.snapshot(listing.commit), folder.setRevision(repo.revision, listing.commit)
+	return nil
 }
 
 var (

@@ -15,7 +15,12 @@ import (
 
 // impatient resolves with a client that waits for nothing.
 func impatient(ctx context.Context, name string) (string, error) {
-	c, err := newClient(nil)
+	return impatientlyTelling(ctx, name, nil)
+}
+
+// impatientlyTelling is impatient with progress.
+func impatientlyTelling(ctx context.Context, name string, progress func(file string, done, total int64)) (string, error) {
+	c, err := newClient(progress)
 	if err != nil {
 		return "", err
 	}
@@ -82,9 +87,13 @@ func TestResolveDownloads(t *testing.T) {
 		t.Errorf("refs/main is %q, %v", ref, err)
 	}
 
-	// The second time only the commit is asked for; offline, nothing is; and without a connection the copy will do.
+	// The second time only the commit is asked for, and there is nothing to tell; offline, nothing is; and without a connection the
+	// copy will do.
 	before := h.count("")
-	if _, err := Resolve(context.Background(), "owner/name", nil); err != nil || h.count("") != before+1 {
+	silent := func(file string, done, total int64) {
+		t.Errorf("told of %d of %d bytes of %s, which was there", done, total, file)
+	}
+	if _, err := Resolve(context.Background(), "owner/name", silent); err != nil || h.count("") != before+1 {
 		t.Errorf("%d requests, %v", h.count("")-before, err)
 	}
 	t.Setenv("HF_HUB_OFFLINE", "1")
@@ -252,16 +261,92 @@ func TestResolveGivesUpAndGoesOn(t *testing.T) {
 func TestResolveChecksTheContent(t *testing.T) {
 	h := newFakeHub(t)
 	h.corrupts = 1
-	dir, err := impatient(context.Background(), "owner/name")
+	finished := map[string]int{}
+	dir, err := impatientlyTelling(context.Background(), "owner/name", func(file string, done, total int64) {
+		if done == total {
+			finished[file]++
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	expectSnapshot(t, h, dir)
+	if finished["model.safetensors"] != 1 || finished["LICENSE"] != 1 {
+		t.Errorf("files were told to be complete %v times, expected once each", finished)
+	}
 
 	h = newFakeHub(t)
 	h.corrupts = 100
 	if _, err := impatient(context.Background(), "owner/name"); err == nil || !strings.Contains(err.Error(), "has the hash") {
 		t.Errorf("got %v, expected a wrong hash", err)
+	}
+}
+
+// A hub that is out of order is asked again, unless a complete copy will do.
+func TestResolveOutOfOrder(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		h := newFakeHub(t)
+		h.failing, h.failures = status, 100
+		if _, err := impatient(context.Background(), "owner/name"); err == nil || !strings.Contains(err.Error(), "try again later") {
+			t.Errorf("got %v, expected status %d and what to do", err, status)
+		}
+		if h.count("") != 5 {
+			t.Errorf("%d requests, expected 5", h.count(""))
+		}
+		h.failures = 2
+		dir, err := impatient(context.Background(), "owner/name")
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectSnapshot(t, h, dir)
+		before := h.count("")
+		h.failures = 1
+		if got, err := impatient(context.Background(), "owner/name"); got != dir || err != nil {
+			t.Errorf("with a copy: got %s, %v", got, err)
+		}
+		if h.count("") != before+1 {
+			t.Errorf("with a copy: %d requests, expected 1", h.count("")-before)
+		}
+	}
+}
+
+// A complete cache is only read. The test may run as root, whom no permissions keep from writing: it looks at what has changed.
+func TestResolveOnlyReadsACompleteCache(t *testing.T) {
+	newFakeHub(t)
+	dir, err := Resolve(context.Background(), "owner/name", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := filepath.Join(os.Getenv("HF_HOME"), "hub")
+	if err := os.RemoveAll(filepath.Join(cache, ".locks")); err != nil {
+		t.Fatal(err)
+	}
+	ref := filepath.Join(dir, "..", "..", "refs", "main")
+	before, err := os.Stat(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Resolve(context.Background(), "owner/name", nil); got != dir || err != nil {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if exists(filepath.Join(cache, ".locks")) {
+		t.Error("the cache was locked")
+	}
+	if after, err := os.Stat(ref); err != nil || !os.SameFile(before, after) {
+		t.Errorf("refs/main was written again (%v)", err)
+	}
+	// A file that is missing is brought back, and a revision that changes is recorded.
+	if err := os.Remove(filepath.Join(dir, "config.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ref, []byte(strings.Repeat("f", len(testCommit))), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resolve(context.Background(), "owner/name", nil); err != nil || !exists(filepath.Join(dir, "config.json")) {
+		t.Errorf("config.json did not come back: %v", err)
+	}
+	if content, err := os.ReadFile(ref); err != nil || string(content) != testCommit {
+		t.Errorf("refs/main is %q, %v", content, err)
 	}
 }
 

@@ -40,7 +40,7 @@ func (w *watch) Validation(v recipe.Validation) {
 // Note shows a remark.
 func (w *watch) Note(format string, args ...any) { w.Reporter.Note(fmt.Sprintf(format, args...)) }
 
-// Download shows how much of a file has come, once it is all there.
+// Download tells of a file once all of it has come and has been found to be right.
 func (w *watch) Download(file string, done, total int64) {
 	if done == total {
 		w.Note("downloaded %s (%.1f MiB)", file, float64(total)/(1<<20))
