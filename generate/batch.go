@@ -2,6 +2,7 @@ package generate
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -34,12 +35,12 @@ func Each(d *model.Decoder, prompts [][]int32, opts Options, finished func(i int
 	if err != nil || len(prompts) == 0 {
 		return err
 	}
-	return b.run(finished)
+	return b.run(context.Background(), finished)
 }
 
 // Stream continues one prompt, as Batch would, and calls emit with every token as soon as it is known, which in beam
-// search is the end. The sequence ends early where emit returns false.
-func Stream(d *model.Decoder, prompt []int32, opts Options, emit func(token int32) bool) ([]int32, error) {
+// search is the end. The sequence ends early where emit returns false; when ctx ends, Stream returns its error after the step at hand.
+func Stream(ctx context.Context, d *model.Decoder, prompt []int32, opts Options, emit func(token int32) bool) ([]int32, error) {
 	b, err := newBatch(d, [][]int32{prompt}, opts)
 	if err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func Stream(d *model.Decoder, prompt []int32, opts Options, emit func(token int3
 		b.emit = emit
 	}
 	var result []int32
-	err = b.run(func(_ int, tokens []int32) error {
+	err = b.run(ctx, func(_ int, tokens []int32) error {
 		result = tokens
 		for i := 0; beams && i < len(tokens) && emit(tokens[i]); i++ {
 		}
@@ -160,9 +161,12 @@ func newBatch(d *model.Decoder, prompts [][]int32, opts Options) (*batch, error)
 	return b, nil
 }
 
-// run steps until all prompts are finished.
-func (b *batch) run(finished func(i int, tokens []int32) error) error {
+// run steps until all prompts are finished or ctx ends.
+func (b *batch) run(ctx context.Context, finished func(i int, tokens []int32) error) error {
 	for len(b.waiting) > 0 || len(b.active) > 0 {
+		if ctx.Err() != nil {
+			return fmt.Errorf("generate: stopped before the end: %w", ctx.Err())
+		}
 		if err := b.step(); err != nil {
 			return err
 		}

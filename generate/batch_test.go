@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -193,7 +194,7 @@ func TestStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			var seen []int32
-			got, err := Stream(d, prompt, o, func(token int32) bool { seen = append(seen, token); return true })
+			got, err := Stream(t.Context(), d, prompt, o, func(token int32) bool { seen = append(seen, token); return true })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,8 +202,13 @@ func TestStream(t *testing.T) {
 				t.Errorf("stream %v, emitted %v, batch %v", got, seen, want[0])
 			}
 			count := 0
-			if _, err := Stream(d, prompt, o, func(int32) bool { count++; return count < 4 }); err != nil || count != 4 {
+			if _, err := Stream(t.Context(), d, prompt, o, func(int32) bool { count++; return count < 4 }); err != nil || count != 4 {
 				t.Errorf("emitted %d tokens after being told to end at 4, error %v", count, err)
+			}
+			ended, end := context.WithCancel(t.Context())
+			end()
+			if got, err := Stream(ended, d, prompt, o, func(int32) bool { return true }); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v and error %v, expected that of the context", got, err)
 			}
 		})
 	}

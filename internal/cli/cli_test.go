@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"smt/export"
 	"smt/model/modeltest"
 )
 
@@ -96,6 +97,22 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, weights, string(data[:len(data)/2]))
+	// The output directory of an earlier run, with a model and an adapter in it.
+	taken := filepath.Join(dir, "taken")
+	if err := os.MkdirAll(taken, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(taken, "model"), os.DirFS(modelDir)); err != nil {
+		t.Fatal(err)
+	}
+	adapter := filepath.Join(taken, "adapter")
+	if err := export.WriteLowRank(adapter, export.LowRank{Rank: 1, Alpha: 1, Matrices: []export.LowRankMatrix{
+		{Name: "lm_head", Out: 40, In: 32, A: make([]float32, 32), B: make([]float32, 40)}}}); err != nil {
+		t.Fatal(err)
+	}
+	merge := func(more ...string) []string {
+		return append([]string{"merge", "--model_name_or_path", modelDir, "--adapter", adapter}, more...)
+	}
 	bad := filepath.Join(dir, "bad.jsonl")
 	write(t, bad, `{"prompt": "a", "completion": "b"}`+"\n"+`{"prompt": "a", "completion": null}`+"\n")
 
@@ -118,6 +135,14 @@ func TestErrors(t *testing.T) {
 		{"unknown task", []string{"eval", "--model_name_or_path", modelDir, "--task", "chess", "--dataset", rows}, ExitUsage, []string{"boolq"}},
 		{"bad temperature", []string{"generate", "--model_name_or_path", modelDir, "--prompt", "a", "--temperature", "-1"}, ExitUsage, []string{"temperature -1"}},
 		{"long prompt", []string{"generate", "--model_name_or_path", modelDir, "--prompt", strings.Repeat("a", 200)}, ExitUsage, []string{"200 tokens and up to 128 new ones"}},
+		{"output over the model", []string{"train", "--model_name_or_path", taken + "/model", "--dataset", rows, "--output_dir", taken}, ExitUsage, []string{"which the run reads"}},
+		{"random weights, no tokenizer", []string{"train", "--init_config", modelDir + "/config.json", "--dataset", rows, "--output_dir", out}, ExitUsage, []string{"--tokenizer"}},
+		{"unknown method", []string{"bench", "step", "--config", modelDir, "--method", "foo"}, ExitUsage, []string{`"foo"`, "expected smt"}},
+		{"unknown config", []string{"bench", "step", "--config", dir + "/none"}, ExitUsage, []string{"none of S, M, L"}},
+		{"merge into a filled directory", merge("--output_dir", taken+"/model"), ExitUsage, []string{"is not empty"}},
+		{"merge over a run", merge("--output_dir", dir, "--overwrite_output_dir"), ExitUsage, []string{"which is being merged"}},
+		{"merge over the adapter", merge("--output_dir", adapter, "--overwrite_output_dir"), ExitUsage, []string{"which is being merged"}},
+		{"merge over the base", merge("--output_dir", modelDir, "--overwrite_output_dir"), ExitUsage, []string{"which is being merged"}},
 		{"unknown command", []string{"trian"}, ExitUsage, []string{"trian"}},
 		{"argument", []string{"parity", "reference/llama"}, ExitUsage, []string{"reference/llama", "expected flags only"}},
 	} {

@@ -10,18 +10,22 @@ import (
 	"smt/recipe"
 )
 
-// packageCodes gives the errors of a package, whose messages begin with its name, their exit code.
+// packageCodes gives the errors of a package, whose messages begin with its name, their exit code. The first that fits counts.
 var packageCodes = []struct {
 	prefix string
 	code   int
 }{
-	{"dataset:", ExitBadData}, {"evaluate: records:", ExitIO}, {"evaluate: sandbox:", ExitIO}, {"evaluate:", ExitBadData},
+	{"dataset:", ExitBadData}, {"recipe: the dataset holds no row", ExitBadData}, {"evaluate: records:", ExitIO}, {"evaluate: sandbox:", ExitIO}, {"evaluate:", ExitBadData},
 	{"generate: standard input:", ExitIO}, {"generate: the model's logits", ExitBadModel}, {"generate:", ExitUsage},
 	{"hub:", ExitNoModel},
 	{"model:", ExitBadModel}, {"safetensors:", ExitBadModel}, {"tokenizer:", ExitBadModel}, {"export:", ExitBadModel},
 	{"sparse:", ExitBadModel}, {"lowrank:", ExitBadModel},
 	{"durable:", ExitIO}, {"checkpoint:", ExitIO},
+	{"benchmark:", ExitUsage},
 }
+
+// recipePrefix begins messages about what a run was asked for. Those that have a cause in the file system keep its code.
+const recipePrefix = "recipe:"
 
 // usagePrefixes begin cobra's messages about arguments, which have no type of their own.
 var usagePrefixes = []string{"unknown command", "accepts ", "requires "}
@@ -50,6 +54,9 @@ func exitCode(err error) int {
 	if code := ownCode(err); code != 0 {
 		return code
 	}
+	if errors.Is(err, fs.ErrExist) { // the place where a result was to go is taken
+		return ExitUsage
+	}
 	for _, p := range usagePrefixes {
 		if strings.HasPrefix(err.Error(), p) {
 			return ExitUsage
@@ -63,5 +70,9 @@ func exitCode(err error) int {
 			return p.code
 		}
 	}
-	return Code(err)
+	code := Code(err)
+	if code == ExitFailure && strings.HasPrefix(err.Error(), recipePrefix) {
+		return ExitUsage
+	}
+	return code
 }

@@ -49,19 +49,19 @@ text is read from standard input.`,
 			g.Seed, g.StopIDs = seed, stops
 			var tokens []int32
 			shown := ""
-			if _, err := generate.Stream(m.Decoder, ids, g, func(token int32) bool {
+			_, err = generate.Stream(cmd.Context(), m.Decoder, ids, g, func(token int32) bool {
 				tokens = append(tokens, token)
 				// A character may need several tokens: only what can no longer change is shown.
 				if text := m.Tokenizer.Decode(tokens, true); !strings.HasSuffix(text, "\uFFFD") && strings.HasPrefix(text, shown) {
 					fmt.Fprint(cmd.OutOrStdout(), text[len(shown):])
 					shown = text
 				}
-				return cmd.Context().Err() == nil
-			}); err != nil {
-				return err
+				return true
+			})
+			if err == nil || shown != "" { // an error does not stand on the line of the text
+				fmt.Fprintln(cmd.OutOrStdout())
 			}
-			fmt.Fprintln(cmd.OutOrStdout())
-			return nil
+			return err
 		},
 	}
 	o.bind(cmd)
@@ -78,7 +78,7 @@ text is read from standard input.`,
 	Describe(cmd, []Example{
 		{"greedy", `smt generate --model_name_or_path M --template chat --prompt "What is the capital of France?"`},
 		{"four beams with a tuned adapter", `smt generate --model_name_or_path M --adapter smt-output/adapter --template alpaca --num_beams 4 --prompt "Add 3 and 4."`},
-	}, ExitNoModel, ExitBadModel, ExitIO)
+	}, ExitNoModel, ExitBadModel, ExitIO, ExitInterrupted, ExitTerminated)
 	return cmd
 }
 

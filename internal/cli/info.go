@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -130,7 +131,7 @@ func describeAdapter(dir string, w *watch) error {
 	}
 	modules := map[string]int{}
 	for _, m := range a.Matrices {
-		modules[m.Name[len(m.Name)-len("q_proj"):]] += len(m.Blocks)
+		modules[m.Name[strings.LastIndexByte(m.Name, '.')+1:]] += len(m.Blocks)
 	}
 	w.Table(dir, []string{"adapter", "SMT"}, [][]string{{"base", a.BaseModel}, {"sha256 of the base", a.BaseSHA256},
 		{"blocks", fmt.Sprintf("%d of %d × %d in %d matrices", a.NumBlocks(), a.BlockSize, a.BlockSize, len(a.Matrices))},
