@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/nikolalohinski/gonja/v2/nodes"
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 // eval evaluates an expression by Python's rules.
@@ -52,7 +51,7 @@ func (r *render) eval(node nodes.Node, s *scope) (any, error) {
 	case *nodes.FilteredExpression:
 		return r.evalFiltered(n, s)
 	case *nodes.TestExpression:
-		return r.evalTest(n, nil, s)
+		return r.evalTest(n, s)
 	}
 	return nil, fmt.Errorf("unsupported expression %T", node)
 }
@@ -227,10 +226,6 @@ func (r *render) evalArguments(positional []nodes.Expression, keywords map[strin
 }
 
 func (r *render) evalFiltered(n *nodes.FilteredExpression, s *scope) (any, error) {
-	// A filter binds tighter than "in", so 'a' in b|lower filters b. gonja hands over ('a' in b)|lower.
-	if test, ok := n.Expression.(*nodes.TestExpression); ok && test.Test.Token.Type == tokens.In {
-		return r.evalTest(test, n.Filters, s)
-	}
 	v, err := r.eval(n.Expression, s)
 	if err != nil {
 		return nil, err
@@ -255,7 +250,7 @@ func (r *render) applyFilters(v any, list []*nodes.FilterCall, s *scope) (any, e
 	return v, nil
 }
 
-func (r *render) evalTest(n *nodes.TestExpression, argumentFilters []*nodes.FilterCall, s *scope) (any, error) {
+func (r *render) evalTest(n *nodes.TestExpression, s *scope) (any, error) {
 	v, err := r.eval(n.Expression, s)
 	if err != nil {
 		return nil, err
@@ -263,11 +258,6 @@ func (r *render) evalTest(n *nodes.TestExpression, argumentFilters []*nodes.Filt
 	args, err := r.evalArguments(n.Test.Args, n.Test.Kwargs, s)
 	if err != nil {
 		return nil, err
-	}
-	if len(argumentFilters) > 0 && len(args.positional) == 1 {
-		if args.positional[0], err = r.applyFilters(args.positional[0], argumentFilters, s); err != nil {
-			return nil, err
-		}
 	}
 	return r.test(n.Test.Name, v, args)
 }

@@ -68,7 +68,7 @@ func Parse(source string) (t *Template, err error) {
 		return nil, fmt.Errorf("jinja: %w", err)
 	}
 	compiler := &compiler{}
-	root, err := parser.NewParser("chat_template", tokens.NewStream(list), config.New(), nil, compiler).Parse()
+	root, err := parser.NewParser("chat_template", tokens.NewStream(groupMembership(list)), config.New(), nil, compiler).Parse()
 	if err != nil {
 		return nil, fmt.Errorf("jinja: %w", err)
 	}
