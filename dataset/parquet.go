@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -192,7 +193,10 @@ func assemble(row parquet.Row, columns []parquetColumn) (value, *parquetProblem)
 func (p *parquetColumn) add(place *value, values []parquet.Value) *parquetProblem {
 	switch p.shape {
 	case shapeOther:
-		place.kind = kindObject // so that an error can say what the field is
+		// So that an error can say what the field is. Where another member has made it a list, that says more.
+		if place.kind == kindNull && slices.ContainsFunc(values, func(v parquet.Value) bool { return !v.IsNull() }) {
+			place.kind = kindObject
+		}
 		return nil
 	case shapeScalar:
 		if len(values) == 1 {
@@ -203,7 +207,7 @@ func (p *parquetColumn) add(place *value, values []parquet.Value) *parquetProble
 	element := -1
 	for _, v := range values {
 		if v.DefinitionLevel() < p.listed {
-			// The list is empty or null, which only its first member decides.
+			// The list is empty or null, which any of its members decides.
 			if place.kind == kindNull && v.DefinitionLevel() == p.listed-1 {
 				place.kind = kindList
 			}

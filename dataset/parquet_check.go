@@ -72,7 +72,7 @@ func checkChunks(r io.ReaderAt, size int64, lim limits, metadata *format.FileMet
 
 // checkPages checks the pages of one column chunk and returns their decompressed size.
 func checkPages(section *io.SectionReader, chunk *format.ColumnMetaData) (unpacked int64, err error) {
-	const headerSize = 64 << 10 // headers hold statistics: two values of the column, cut short by all writers
+	const headerSize = 64 << 10
 	buffer := make([]byte, min(headerSize, section.Size()))
 	values := int64(0)
 	for at := int64(0); values < chunk.NumValues && at < section.Size(); {
@@ -83,6 +83,11 @@ func checkPages(section *io.SectionReader, chunk *format.ColumnMetaData) (unpack
 		var page pageHeader
 		w := thriftWalker{data: buffer[:n]}
 		if err := w.structure(0, 0, page.see); err != nil {
+			// Headers hold statistics: two values of the column, which some writers do not cut short.
+			if left := min(section.Size()-at, maxPage); int64(n) < left {
+				buffer = make([]byte, min(2*int64(len(buffer)), left))
+				continue
+			}
 			return 0, fmt.Errorf("page header: %w", err)
 		}
 		at += int64(w.at)

@@ -127,6 +127,54 @@ func TestParquetChats(t *testing.T) {
 	}
 }
 
+// TestParquetNestedMembers: a member that is a list itself, as tool calls are, does not hide the chat, wherever it stands.
+func TestParquetNestedMembers(t *testing.T) {
+	type call struct {
+		Name string `parquet:"name"`
+	}
+	type first struct {
+		Calls   []call `parquet:"a_calls,list"`
+		Role    string `parquet:"role"`
+		Content string `parquet:"content"`
+	}
+	type last struct {
+		Role    string `parquet:"role"`
+		Content string `parquet:"content"`
+		Calls   []call `parquet:"tool_calls,list"`
+	}
+	type firstChat struct {
+		Messages []first `parquet:"messages,list"`
+	}
+	type lastChat struct {
+		Messages []last `parquet:"messages,list"`
+	}
+	want := []Row{{Format: FormatChat, File: "f.parquet", Line: 1, Messages: []Message{{Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}
+	calls := []call{{"f"}}
+	for name, file := range map[string][]byte{
+		"first": parquetFile(t, []firstChat{{[]first{{nil, "user", "u"}, {calls, "assistant", "a"}}}, {}}),
+		"last":  parquetFile(t, []lastChat{{[]last{{"user", "u", nil}, {"assistant", "a", calls}}}, {}}),
+	} {
+		c, err := parquetRows(file, nil)
+		if diff := cmp.Diff(want, c.rows); err != nil || diff != "" {
+			t.Errorf("%s: %v, %v %s", name, err, c.bad, diff)
+		}
+		if len(c.bad) != 1 || !strings.Contains(c.bad[0].Error(), `f.parquet:2: field "messages": empty`) {
+			t.Errorf("%s: bad rows %v, expected the chat without messages", name, c.bad)
+		}
+	}
+}
+
+// TestParquetLongStatistics: page headers may repeat the longest texts in full.
+func TestParquetLongStatistics(t *testing.T) {
+	long := strings.Repeat("long ", 60_000)
+	file := parquetFile(t, []parquetInstruction{{Instruction: "i", Output: &long}, {Instruction: "j", Output: &long}},
+		parquet.DataPageStatistics(true), parquet.Compression(&parquet.Zstd))
+	c, err := parquetRows(file, nil)
+	if err != nil || len(c.rows) != 2 || c.rows[1].Output != long {
+		t.Errorf("%d rows, %v, %v", len(c.rows), c.bad, err)
+	}
+}
+
 // TestParquetShape: what cannot hold text says so.
 func TestParquetShape(t *testing.T) {
 	type other struct {
