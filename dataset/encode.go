@@ -18,6 +18,8 @@ type Tokenizer interface {
 	EncodeOffsets(text string, addSpecial bool, ids []int32, offsets []Span) ([]int32, []Span)
 	BOS() (int32, bool)
 	EOS() (int32, bool)
+	// Err is not nil if ids of any text so far may be wrong.
+	Err() error
 }
 
 // What to do with rows of more than EncodeOptions.MaxLength tokens.
@@ -92,6 +94,9 @@ func Encode(rows []Row, template *Template, tok Tokenizer, opt EncodeOptions) (*
 		})
 	}
 	group.Wait()
+	if err := tok.Err(); err != nil {
+		return nil, err
+	}
 	return gather(chunks)
 }
 
@@ -210,11 +215,15 @@ func (e *encoder) encode(row *Row, text *Text, report *Report) error {
 	if !ok {
 		return errors.New("dataset: the tokenizer has no end-of-sequence token, without which the model never learns to stop")
 	}
-	if n := len(e.rowIDs); n > 0 && e.rowIDs[n-1] == eos && e.spans[n-1].Start < 0 {
-		e.supervised[n-1] = true // the post-processor has added it
-		return nil
+	n := len(e.rowIDs)
+	if n > 0 && e.rowIDs[n-1] == eos && e.spans[n-1].Start < 0 {
+		n-- // the post-processor has added it
 	}
-	e.rowIDs, e.supervised = append(e.rowIDs, eos), append(e.supervised, true)
+	if n > 0 && e.rowIDs[n-1] == eos {
+		n-- // the text ends with it
+		report.DoubleEOS++
+	}
+	e.rowIDs, e.supervised = append(e.rowIDs[:n], eos), append(e.supervised[:n], true)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ type byteTokenizer struct {
 	bos, eos  bool // the post-processor adds them
 	noEOS     bool
 	wordBreak bool // instead of bytes, tokens are words with the space before them
+	failed    error
 }
 
 const (
@@ -23,6 +25,7 @@ const (
 
 func (b byteTokenizer) BOS() (int32, bool) { return bosID, true }
 func (b byteTokenizer) EOS() (int32, bool) { return eosID, !b.noEOS }
+func (b byteTokenizer) Err() error         { return b.failed }
 
 func (b byteTokenizer) EncodeOffsets(text string, addSpecial bool, ids []int32, offsets []Span) ([]int32, []Span) {
 	add := func(id int32, start, end int) {
@@ -103,6 +106,10 @@ func TestEncodeLabels(t *testing.T) {
 			[]int32{bosID, 'a', 'c', eosID}, []int32{i, 'c', eosID, i}},
 		{"end of sequence by the post-processor stands once", completionRows("a", "c")[0], byteTokenizer{bos: true, eos: true},
 			TemplateOptions{}, []int32{bosID, 'a', 'c', eosID}, []int32{i, 'c', eosID, i}},
+		{"end of sequence in the text stands once", completionRows("a", "c</s>")[0], byteTokenizer{bos: true},
+			TemplateOptions{}, []int32{bosID, 'a', 'c', eosID}, []int32{i, 'c', eosID, i}},
+		{"end of sequence in the text and by the post-processor stands once", completionRows("a", "c</s>")[0], byteTokenizer{bos: true, eos: true},
+			TemplateOptions{}, []int32{bosID, 'a', 'c', eosID}, []int32{i, 'c', eosID, i}},
 		{"beginning of sequence in the text stands once", completionRows("<s>a", "c")[0], byteTokenizer{bos: true},
 			TemplateOptions{}, []int32{bosID, 'a', 'c', eosID}, []int32{i, 'c', eosID, i}},
 		{"train on prompt", completionRows("ab", "c")[0], byteTokenizer{bos: true}, TemplateOptions{TrainOnPrompt: true},
@@ -120,6 +127,10 @@ func TestEncodeLabels(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.ids, set.Examples[0].IDs); diff != "" {
 				t.Error("ids:", diff)
+			}
+			if twice := strings.Count(test.row.Completion, "</s>"); set.Report.DoubleEOS != twice ||
+				strings.Contains(set.Report.String(), "end-of-sequence token themselves") != (twice > 0) {
+				t.Errorf("report: %d rows end with the end of sequence, expected %d: %s", set.Report.DoubleEOS, twice, set.Report.String())
 			}
 			if diff := cmp.Diff(test.labels, set.Examples[0].Labels); diff != "" {
 				t.Error("labels:", diff)
@@ -193,6 +204,10 @@ func TestEncodeErrors(t *testing.T) {
 	for want, encode := range map[string]func() error{
 		"no end-of-sequence token": func() error {
 			_, err := Encode(completionRows("a", "b"), template, byteTokenizer{noEOS: true}, EncodeOptions{})
+			return err
+		},
+		"the ids are not reliable": func() error {
+			_, err := Encode(completionRows("a", "b"), template, byteTokenizer{failed: errors.New("the ids are not reliable")}, EncodeOptions{})
 			return err
 		},
 		`excess_length: expected truncate, drop or raise, got "cut"`: func() error {

@@ -27,6 +27,7 @@ type Report struct {
 	Dropped        int   // rows dropped because they are too long (excess_length: drop)
 	NoSupervised   int   // rows dropped because no token carries loss
 	DoubleBOS      int   // rows whose text repeats the tokenizer's beginning-of-sequence token; it stands once
+	DoubleEOS      int   // rows whose text ends with the end-of-sequence token that is appended; it stands once
 	FirstTooLong   []Location
 	FirstUnlearned []Location // the first rows without a supervised token
 }
@@ -44,6 +45,7 @@ func (r *Report) merge(part *Report) {
 	r.Dropped += part.Dropped
 	r.NoSupervised += part.NoSupervised
 	r.DoubleBOS += part.DoubleBOS
+	r.DoubleEOS += part.DoubleEOS
 	r.FirstTooLong = firstOf(r.FirstTooLong, part.FirstTooLong...)
 	r.FirstUnlearned = firstOf(r.FirstUnlearned, part.FirstUnlearned...)
 }
@@ -75,6 +77,9 @@ func (r *Report) String() string {
 	}
 	if r.DoubleBOS > 0 {
 		fmt.Fprintf(&b, "\n%d rows write the beginning-of-sequence token themselves; it stands once", r.DoubleBOS)
+	}
+	if r.DoubleEOS > 0 {
+		fmt.Fprintf(&b, "\n%d rows write the end-of-sequence token themselves; it stands once", r.DoubleEOS)
 	}
 	return b.String()
 }

@@ -39,6 +39,8 @@ const bosID, eosID, wordID, firstByte = 1, 2, 3, 4
 // eosText is the text of the end-of-sequence token.
 const eosText = "\x00"
 
+func (bytesTokenizer) Err() error { return nil }
+
 func (bytesTokenizer) EncodeOffsets(text string, addSpecial bool, ids []int32, offsets []dataset.Span) ([]int32, []dataset.Span) {
 	if addSpecial {
 		ids, offsets = append(ids, bosID), append(offsets, dataset.Span{Start: -1, End: -1})
