@@ -55,7 +55,7 @@ func NewChatTemplate(source string, opt ChatOptions) (*ChatTemplate, error) {
 		}
 	}
 	// Some templates refuse a chat this short; then the header stays unknown, which supervise copes with.
-	probe := []Message{{RoleUser, "?"}}
+	probe := []Message{{Role: RoleUser, Content: "?"}}
 	if open, err := c.Render(probe, true); err == nil {
 		if closed, err := c.Render(probe, false); err == nil {
 			if header, ok := strings.CutPrefix(open, closed); ok {
@@ -94,14 +94,14 @@ func (c *ChatTemplate) Render(messages []Message, generationPrompt bool) (string
 	return text, nil
 }
 
-// supervise renders a chat and finds the bytes that the model has to write itself: each assistant turn from behind its
-// header up to and with its end-of-turn token.
+// supervise renders a chat and finds the bytes that carry loss. Without options these are what the model has to write
+// itself: each assistant turn from behind its header up to and with its end-of-turn token.
 //
 // A template is free to trim, split or drop what it is given, so positions cannot be computed from the contents. The
 // chat is rendered a second time with a marker character around each assistant content; where the markers come out is
 // where the contents are. If the text without markers is not the text of the first rendering, the template treats
 // marked contents differently, and the attempt counts for nothing.
-func (c *ChatTemplate) supervise(messages []Message, lastOnly bool) (Text, error) {
+func (c *ChatTemplate) supervise(messages []Message, opt TemplateOptions) (Text, error) {
 	content, err := c.Render(messages, false)
 	if err != nil {
 		return Text{}, err
@@ -124,13 +124,39 @@ func (c *ChatTemplate) supervise(messages []Message, lastOnly bool) (Text, error
 		if err != nil {
 			return Text{}, err
 		}
-		if lastOnly {
-			spans = spans[len(spans)-1:]
-		}
-		return Text{Content: content, Supervised: spans, AppendEOS: !finished}, nil
+		masked := messages[len(messages)-1].Masked
+		return Text{Content: content, Supervised: learnt(len(content), messages, spans, opt), AppendEOS: !finished && !masked}, nil
 	}
 	return Text{}, errors.New("the chat template changes what the assistant says in a way that hides where it stands; " +
 		"the loss cannot be placed")
+}
+
+// learnt returns the spans that carry loss, of a text of the given length with the spans of its assistant turns.
+func learnt(length int, messages []Message, turns []Span, opt TemplateOptions) []Span {
+	var kept, masked []Span
+	for _, m := range messages {
+		if m.Role != RoleAssistant {
+			continue
+		}
+		if m.Masked {
+			masked = append(masked, turns[0])
+		} else if !opt.MaskHistory || len(turns) == 1 {
+			kept = append(kept, turns[0])
+		}
+		turns = turns[1:]
+	}
+	if !opt.TrainOnPrompt {
+		return kept
+	}
+	var all []Span // what lies between masked turns
+	at := 0
+	for _, turn := range append(masked, Span{Start: length, End: length}) {
+		if turn.Start > at {
+			all = append(all, Span{Start: at, End: turn.Start})
+		}
+		at = turn.End
+	}
+	return all
 }
 
 // turn is where the markers of one message came out, -1 for not at all.
@@ -218,6 +244,11 @@ func (c *ChatTemplate) turnSpans(content string, messages []Message, turns []tur
 	if err != nil {
 		return nil, false, err
 	}
+	// Some templates write the end of the sequence behind the last turn's token.
+	endings := []string{closing}
+	if fields := strings.Fields(closing); len(fields) > 1 {
+		endings = append(endings, fields[0])
+	}
 	previous := 0
 	for i, m := range messages {
 		if m.Role != RoleAssistant {
@@ -245,8 +276,11 @@ func (c *ChatTemplate) turnSpans(content string, messages []Message, turns []tur
 		// write.
 		end := t.end
 		rest := strings.TrimLeftFunc(content[end:], unicode.IsSpace)
-		if closing != "" && strings.HasPrefix(rest, closing) {
-			end = len(content) - len(rest) + len(closing)
+		for _, ending := range endings {
+			if ending != "" && strings.HasPrefix(rest, ending) {
+				end = len(content) - len(rest) + len(ending)
+				break
+			}
 		}
 		spans = append(spans, Span{Start: start, End: end})
 		previous = end
@@ -254,8 +288,8 @@ func (c *ChatTemplate) turnSpans(content string, messages []Message, turns []tur
 	return spans, closing != "", nil
 }
 
-// endOfTurn returns what the template writes after the last message's content, without white space at its end: the
-// end-of-turn token.
+// endOfTurn returns what the template writes after the last message's content, without white space at its ends: the
+// end-of-turn token, and what may follow it at the end of a chat.
 func endOfTurn(content string, messages []Message, turns []turn) (string, error) {
 	last := len(messages) - 1
 	if turns[last].end < 0 {

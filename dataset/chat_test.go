@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ type chatCase struct {
 func (c *chatCase) messages() []Message {
 	messages := make([]Message, len(c.Chat))
 	for i, m := range c.Chat {
-		messages[i] = Message{Role(m[0]), m[1]}
+		messages[i] = Message{Role: Role(m[0]), Content: m[1]}
 	}
 	return messages
 }
@@ -117,7 +118,7 @@ func TestChatSpans(t *testing.T) {
 			delete(want, c.Template)
 			continue
 		}
-		text, err := template.supervise(c.messages(), false)
+		text, err := template.supervise(c.messages(), TemplateOptions{})
 		if err != nil {
 			t.Errorf("%s: %v", c.Template, err)
 			continue
@@ -128,7 +129,7 @@ func TestChatSpans(t *testing.T) {
 		for _, s := range text.Supervised {
 			got[c.Template] = append(got[c.Template], text.Content[s.Start:s.End])
 		}
-		last, err := template.supervise(c.messages(), true)
+		last, err := template.supervise(c.messages(), TemplateOptions{MaskHistory: true})
 		if err != nil || len(last.Supervised) != 1 || last.Supervised[0] != text.Supervised[len(text.Supervised)-1] {
 			t.Errorf("%s: the last turn alone: %v, %v", c.Template, last.Supervised, err)
 		}
@@ -143,20 +144,72 @@ func TestChatSpans(t *testing.T) {
 	}
 }
 
+// TestChatClosing: a template that writes more behind the last turn than behind earlier ones, as Phi-3's does, leaves none without its
+// token.
+func TestChatClosing(t *testing.T) {
+	chat, err := NewChatTemplate("{% for m in messages %}<{{ m.role }}>\n{{ m.content }}<|end|>\n{% endfor %}{{ eos_token }}", ChatOptions{EOS: "</s>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages := []Message{{Role: RoleUser, Content: "a"}, {Role: RoleAssistant, Content: "b"}, {Role: RoleUser, Content: "c"}, {Role: RoleAssistant, Content: "d"}}
+	text, err := chat.supervise(messages, TemplateOptions{})
+	if err != nil || text.AppendEOS {
+		t.Fatalf("%+v, %v", text, err)
+	}
+	var got []string
+	for _, s := range text.Supervised {
+		got = append(got, text.Content[s.Start:s.End])
+	}
+	if want := []string{"b<|end|>", "d<|end|>\n</s>"}; !slices.Equal(got, want) {
+		t.Errorf("supervised %q, expected %q", got, want)
+	}
+}
+
+// TestMaskedTurns: an answer of weight 0 carries no loss, whatever else does.
+func TestMaskedTurns(t *testing.T) {
+	chat, err := NewChatTemplate("{% for m in messages %}{{ m.role[0] }}{{ m.content }}{% endfor %}", ChatOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		last bool // the last answer is masked, not the first
+		opt  TemplateOptions
+		want []string
+		eos  bool
+	}{
+		{false, TemplateOptions{}, []string{"D"}, true},
+		{true, TemplateOptions{}, []string{"B"}, false},
+		{true, TemplateOptions{MaskHistory: true}, nil, false},
+		{false, TemplateOptions{MaskHistory: true}, []string{"D"}, true},
+		{false, TemplateOptions{TrainOnPrompt: true}, []string{"uAa", "uCaD"}, true},
+		{true, TemplateOptions{TrainOnPrompt: true}, []string{"uAaBuCa"}, false},
+	} {
+		text, err := chat.supervise([]Message{{Role: RoleUser, Content: "A"}, {Role: RoleAssistant, Content: "B", Masked: !c.last},
+			{Role: RoleUser, Content: "C"}, {Role: RoleAssistant, Content: "D", Masked: c.last}}, c.opt)
+		var got []string
+		for _, s := range text.Supervised {
+			got = append(got, text.Content[s.Start:s.End])
+		}
+		if err != nil || !slices.Equal(got, c.want) || text.AppendEOS != c.eos {
+			t.Errorf("last %t, %+v: supervised %q, end of sequence %t, %v; expected %q, %t", c.last, c.opt, got, text.AppendEOS, err, c.want, c.eos)
+		}
+	}
+}
+
 // TestChatWithoutEndOfTurn: a template that ends with the answer leaves the end of sequence to be appended.
 func TestChatWithoutEndOfTurn(t *testing.T) {
 	template, err := NewChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", ChatOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := template.supervise([]Message{{RoleUser, "a"}, {RoleAssistant, "b"}}, false)
+	text, err := template.supervise([]Message{{Role: RoleUser, Content: "a"}, {Role: RoleAssistant, Content: "b"}}, TemplateOptions{})
 	if err != nil || !text.AppendEOS || text.Content[text.Supervised[0].Start:text.Supervised[0].End] != "b" {
 		t.Errorf("%+v, %v; want b supervised and the end of sequence appended", text, err)
 	}
 }
 
 func TestChatTemplateErrors(t *testing.T) {
-	chat := []Message{{RoleSystem, "s"}, {RoleUser, "a"}, {RoleAssistant, "one two"}}
+	chat := []Message{{Role: RoleSystem, Content: "s"}, {Role: RoleUser, Content: "a"}, {Role: RoleAssistant, Content: "one two"}}
 	tests := []struct{ source, want string }{
 		{"{% for m in messages %}{{ m.content }}", "chat template: jinja: "},
 		{"{% include 'x' %}", "chat template: jinja: "},
@@ -177,7 +230,7 @@ func TestChatTemplateErrors(t *testing.T) {
 	for _, test := range tests {
 		template, err := NewChatTemplate(test.source, ChatOptions{})
 		if err == nil {
-			_, err = template.supervise(chat, false)
+			_, err = template.supervise(chat, TemplateOptions{})
 		}
 		if test.want == "" {
 			if err != nil {
@@ -216,7 +269,7 @@ func FuzzChat(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text, err := template.supervise([]Message{{RoleUser, question}, {RoleAssistant, answer}, {RoleUser, "?"}, {RoleAssistant, answer}}, false)
+		text, err := template.supervise([]Message{{Role: RoleUser, Content: question}, {Role: RoleAssistant, Content: answer}, {Role: RoleUser, Content: "?"}, {Role: RoleAssistant, Content: answer}}, TemplateOptions{})
 		if err != nil {
 			return
 		}

@@ -145,7 +145,7 @@ func TestEncodeChat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := Row{Format: FormatChat, Messages: []Message{{RoleUser, "x"}, {RoleAssistant, "y"}, {RoleUser, "z"}, {RoleAssistant, "w"}}}
+	row := Row{Format: FormatChat, Messages: []Message{{Role: RoleUser, Content: "x"}, {Role: RoleAssistant, Content: "y"}, {Role: RoleUser, Content: "z"}, {Role: RoleAssistant, Content: "w"}}}
 	const i = Ignore
 	for _, test := range []struct {
 		opt    TemplateOptions

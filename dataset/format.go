@@ -2,11 +2,24 @@ package dataset
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// ourFields are the names that columns may map to.
+// formatFields are the fields of each format that columns may name. All rows may have an answer besides.
+var formatFields = []struct {
+	format Format
+	fields []string
+}{
+	{FormatChat, []string{"messages"}},
+	{FormatInstruction, []string{"instruction", "input", "output"}},
+	{FormatCompletion, []string{"prompt", "completion"}},
+	{FormatText, []string{"text"}},
+}
+
+// ourFields are the names that columns may give another field.
 var ourFields = []string{"instruction", "input", "output", "answer", "prompt", "completion", "messages", "text"}
 
 // layout says which of a file's fields hold what.
@@ -20,21 +33,40 @@ type layout struct {
 
 // checkColumns checks a columns mapping on its own, before any file is read.
 func checkColumns(columns map[string]string) error {
-	source := map[string]string{}
-	for _, theirs := range sortedNames(columns) {
-		ours := columns[theirs]
-		if !slices.Contains(ourFields, ours) {
-			return fmt.Errorf("dataset: columns: %q maps to %q, expected one of %s", theirs, ours, strings.Join(ourFields, ", "))
+	for _, ours := range sortedNames(columns) {
+		if slices.Contains(ourFields, ours) {
+			continue
 		}
-		if other, ok := source[ours]; ok {
-			return fmt.Errorf("dataset: columns: %q and %q both map to %q", other, theirs, ours)
+		hint := ""
+		if theirs := columns[ours]; slices.Contains(ourFields, theirs) {
+			hint = fmt.Sprintf("; our name comes first: {%s: %s}", theirs, ours)
 		}
-		source[ours] = theirs
+		return fmt.Errorf("dataset: columns: %q is no field of a row, expected %s%s", ours, strings.Join(ourFields, ", "), hint)
+	}
+	if len(possibleFormats(columns)) == 0 {
+		return fmt.Errorf("dataset: columns: no row format has all of %s; expected names of instruction, input and output, of prompt and "+
+			"completion, or one of messages and text", strings.Join(sortedNames(columns), ", "))
 	}
 	return nil
 }
 
-// detect decides the format of a file from its first row.
+// possibleFormats are the formats that have all fields that columns names: whoever names some wants that format, whatever else the
+// rows hold.
+func possibleFormats(columns map[string]string) []Format {
+	var formats []Format
+	for _, f := range formatFields {
+		fits := true
+		for ours := range columns {
+			fits = fits && (ours == "answer" || slices.Contains(f.fields, ours))
+		}
+		if fits {
+			formats = append(formats, f.format)
+		}
+	}
+	return formats
+}
+
+// detect decides the format of a file from its first row. columns maps our names to the file's.
 func detect(row *value, columns map[string]string, evaluation bool) (*layout, error) {
 	l := &layout{theirs: map[string]string{}, response: supervised}
 	if evaluation {
@@ -43,31 +75,43 @@ func detect(row *value, columns map[string]string, evaluation bool) (*layout, er
 	for _, ours := range ourFields {
 		l.theirs[ours] = ours
 	}
-	for _, theirs := range sortedNames(columns) {
+	for _, ours := range sortedNames(columns) {
+		theirs := columns[ours]
 		if _, ok := row.field(theirs); !ok {
 			return nil, fmt.Errorf("columns: there is no field %q; the row has %s", theirs, fieldNames(row))
 		}
-		l.theirs[columns[theirs]] = theirs
+		l.theirs[ours] = theirs
+	}
+	if _, named := columns["messages"]; !named {
+		_, ours := row.field("messages")
+		if _, shareGPT := row.field("conversations"); shareGPT && !ours {
+			l.theirs["messages"] = "conversations"
+		}
 	}
 	has := func(ours string) bool { _, ok := row.field(l.theirs[ours]); return ok }
-	_, shareGPT := row.field("conversations")
-	switch {
-	case has("messages"):
-		l.format = FormatChat
-	case shareGPT:
-		l.format = FormatChat
-		l.theirs["messages"] = "conversations"
-	case has("instruction") && (has("output") || evaluation):
-		l.format = FormatInstruction
-	case has("prompt") && (has("completion") || evaluation):
-		l.format = FormatCompletion
-	case has("text"):
-		l.format = FormatText
-	default:
-		return nil, fmt.Errorf("the fields fit no row format: the row has %s; expected instruction and output, prompt and "+
-			"completion, messages, or text; %s", fieldNames(row), suggest(row))
+	for _, format := range possibleFormats(columns) {
+		l.format = format
+		switch format {
+		case FormatChat:
+			if has("messages") {
+				return l, nil
+			}
+		case FormatInstruction:
+			if has("instruction") && (has("output") || evaluation) {
+				return l, nil
+			}
+		case FormatCompletion:
+			if has("prompt") && (has("completion") || evaluation) {
+				return l, nil
+			}
+		case FormatText:
+			if has("text") {
+				return l, nil
+			}
+		}
 	}
-	return l, nil
+	return nil, fmt.Errorf("the fields fit no row format: the row has %s; expected instruction and output, prompt and "+
+		"completion, messages, or text; %s", fieldNames(row), suggest(row))
 }
 
 // fieldNames lists a row's fields for an error.
@@ -121,7 +165,7 @@ func suggest(row *value) string {
 	add := func(names ...string) {
 		for _, ours := range names {
 			if theirs, ok := found[ours]; ok && theirs != ours {
-				pairs = append(pairs, theirs+": "+ours)
+				pairs = append(pairs, ours+": "+theirs)
 			}
 		}
 	}
@@ -134,7 +178,7 @@ func suggest(row *value) string {
 		add("text")
 	}
 	if len(pairs) == 0 {
-		return "name them with columns: {their name: our name}"
+		return "name them with columns: {our name: their name}"
 	}
 	return fmt.Sprintf("try columns: {%s}", strings.Join(pairs, ", "))
 }
@@ -160,6 +204,14 @@ func (l *layout) fill(row *Row, v *value) (field, problem string) {
 		if row.Messages, in, problem = l.messages(v); problem != "" {
 			return in, problem
 		}
+		if problem = addSystem(row, v); problem != "" {
+			return "system", problem
+		}
+	}
+	if l.format == FormatInstruction || l.format == FormatCompletion {
+		if field, problem := l.noTurns(v); problem != "" {
+			return field, problem
+		}
 	}
 	for _, t := range targets {
 		theirs := l.theirs[t.ours]
@@ -178,6 +230,38 @@ func (l *layout) fill(row *Row, v *value) (field, problem string) {
 	}
 	if l.format == FormatInstruction && l.response == optional {
 		return measured(row, v)
+	}
+	return "", ""
+}
+
+// addSystem puts the system message that some files have beside the messages in front of them.
+func addSystem(row *Row, v *value) (problem string) {
+	system, problem := text(v, "system", optional)
+	if problem != "" || strings.TrimSpace(system) == "" {
+		return problem
+	}
+	if first := row.Messages[0]; first.Role == RoleSystem {
+		if first.Content != system {
+			return "the messages begin with another system message"
+		}
+		return ""
+	}
+	row.Messages = slices.Insert(row.Messages, 0, Message{Role: RoleSystem, Content: system})
+	return ""
+}
+
+// noTurns refuses a row of one question and one answer that has a system message or earlier turns, too (LLaMA-Factory's fields): the
+// answer would be learnt without what it rests on.
+func (l *layout) noTurns(v *value) (field, problem string) {
+	for _, name := range []string{"system", "history"} {
+		f, ok := v.field(name)
+		if !ok || slices.Contains(slices.Collect(maps.Values(l.theirs)), name) {
+			continue
+		}
+		empty := f.kind == kindNull || f.kind == kindString && strings.TrimSpace(f.text) == "" || f.kind == kindList && len(f.list) == 0
+		if !empty {
+			return name, fmt.Sprintf("is not empty, but %s rows have no place for it; write the row as messages, or leave the field out", l.format)
+		}
 	}
 	return "", ""
 }
@@ -283,12 +367,29 @@ func (l *layout) messages(v *value) (messages []Message, field, problem string) 
 		if problem := checkOrder(messages[:i], role); problem != "" {
 			return nil, in + "." + roleName, problem
 		}
-		messages[i] = Message{role, content}
+		messages[i] = Message{Role: role, Content: content}
+		if weight, ok := item.field("weight"); ok && role == RoleAssistant {
+			if messages[i].Masked, problem = noWeight(weight); problem != "" {
+				return nil, in + ".weight", problem
+			}
+		}
 	}
 	if last := messages[len(messages)-1].Role; last != RoleAssistant && l.response == supervised {
 		return nil, field, fmt.Sprintf("the last message is from %s, expected assistant", last)
 	}
 	return messages, "", ""
+}
+
+// noWeight reports whether an answer's weight takes the loss off it. As with OpenAI's files, which define it, there is no half.
+func noWeight(weight *value) (masked bool, problem string) {
+	if weight.kind == kindNull {
+		return false, ""
+	}
+	number, err := strconv.ParseFloat(weight.text, 64)
+	if weight.kind != kindNumber || err != nil || number != 0 && number != 1 {
+		return false, fmt.Sprintf("expected the number 0 or 1, got %s %.40s", weight.kind, weight.text)
+	}
+	return number == 0, ""
 }
 
 // checkOrder checks that a message of this role may follow those before it.

@@ -100,7 +100,7 @@ func TestParquetInstructions(t *testing.T) {
 			t.Errorf("error %v, want %s", c.bad[i], want)
 		}
 	}
-	if _, err := parquetRows(parquetFile(t, rows), map[string]string{"instruction": "text"}); err != nil {
+	if _, err := parquetRows(parquetFile(t, rows), map[string]string{"text": "instruction"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -108,7 +108,7 @@ func TestParquetInstructions(t *testing.T) {
 func TestParquetChats(t *testing.T) {
 	text := func(s string) *string { return &s }
 	turns := []parquetTurn{{"user", text("u")}, {"assistant", text("a")}}
-	want := []Row{{Format: FormatChat, File: "f.parquet", Line: 1, Messages: []Message{{RoleUser, "u"}, {RoleAssistant, "a"}}}}
+	want := []Row{{Format: FormatChat, File: "f.parquet", Line: 1, Messages: []Message{{Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}
 	rows := []parquetChat{{1, turns, []string{"x", "y"}}, {2, nil, nil}, {3, []parquetTurn{{"user", nil}}, nil}}
 	c, err := parquetRows(parquetFile(t, rows), nil)
 	if err != nil {
@@ -185,7 +185,7 @@ func TestParquetShape(t *testing.T) {
 	}
 	file := parquetFile(t, []other{{Lists: []struct{ Inner []string }{{[]string{"a"}}}}})
 	for field, kind := range map[string]string{"number": "number", "flag": "bool", "struct": "object", "lists": "object"} {
-		c, err := parquetRows(file, map[string]string{field: "text"})
+		c, err := parquetRows(file, map[string]string{"text": field})
 		if err != nil || len(c.bad) != 1 || c.bad[0].Field != field || c.bad[0].Problem != "expected string, got "+kind {
 			t.Errorf("%s: bad %v, %v; want a string expected, got %s", field, c.bad, err, kind)
 		}

@@ -13,9 +13,13 @@ import (
 
 // ReadOptions say how files become rows.
 type ReadOptions struct {
-	// Columns renames fields: the file's name -> ours (instruction, input, output, answer, prompt, completion,
-	// messages, text).
+	// Columns says what the file calls our fields (instruction, input, output, answer, prompt, completion, messages, text):
+	// our name -> the file's. One field of the file may be several of ours.
 	Columns map[string]string
+	// MaxRows is how many rows of each file Load returns, from the first; 0 means all. The rest is read and checked, too.
+	MaxRows int
+	// LeftOut, if set, is told how many rows of a file MaxRows has left out.
+	LeftOut func(path string, rows int)
 	// SkipBadRows is how many bad rows Load drops before it fails. Read ignores it: it always returns them all.
 	SkipBadRows int
 	// Evaluation reads rows that are only asked, not learned: their response may be empty or missing.
@@ -30,6 +34,12 @@ func Load(paths []string, opt ReadOptions) ([]Row, error) {
 		r, b, err := Read(path, opt)
 		if err != nil {
 			return nil, err
+		}
+		if n := len(r) - opt.MaxRows; opt.MaxRows > 0 && n > 0 {
+			r = r[:opt.MaxRows]
+			if opt.LeftOut != nil {
+				opt.LeftOut(path, n)
+			}
 		}
 		rows, bad = append(rows, r...), append(bad, b...)
 	}

@@ -83,14 +83,34 @@ func TestReadFormats(t *testing.T) {
 		{"text", "a.jsonl", `{"text":"once"}`, nil, []Row{{Format: FormatText, Line: 1, Text: "once"}}},
 		{"messages", "a.jsonl", `{"messages":[{"role":"system","content":""},{"role":"user","content":"u"},` +
 			`{"role":"assistant","content":"a"}]}`, nil, []Row{{Format: FormatChat, Line: 1, Messages: []Message{
-			{RoleSystem, ""}, {RoleUser, "u"}, {RoleAssistant, "a"}}}}},
+			{Role: RoleSystem, Content: ""}, {Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}},
 		{"ShareGPT", "a.jsonl", `{"id":"1","conversations":[{"from":"human","value":"u"},{"from":"gpt","value":"a"}]}`, nil,
-			[]Row{{Format: FormatChat, Line: 1, Messages: []Message{{RoleUser, "u"}, {RoleAssistant, "a"}}}}},
+			[]Row{{Format: FormatChat, Line: 1, Messages: []Message{{Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}},
 		{"columns", "a.jsonl", `{"question":"q","response":"r","answer":"x"}`,
-			map[string]string{"question": "instruction", "response": "output"},
+			map[string]string{"instruction": "question", "output": "response"},
 			[]Row{{Format: FormatInstruction, Line: 1, Instruction: "q", Output: "r", Answer: "x"}}},
-		{"columns over a field of that name", "a.jsonl", `{"text":"no","story":"yes"}`, map[string]string{"story": "text"},
+		{"columns over a field of that name", "a.jsonl", `{"text":"no","story":"yes"}`, map[string]string{"text": "story"},
 			[]Row{{Format: FormatText, Line: 1, Text: "yes"}}},
+		{"columns over messages", "a.jsonl", `{"problem":"p","solution":"s","messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}`,
+			map[string]string{"instruction": "problem", "output": "solution"}, []Row{{Format: FormatInstruction, Line: 1, Instruction: "p", Output: "s"}}},
+		{"columns over conversations", "a.jsonl", `{"conversations":[],"q":"p","a":"s"}`, map[string]string{"prompt": "q", "completion": "a"},
+			[]Row{{Format: FormatCompletion, Line: 1, Prompt: "p", Completion: "s"}}},
+		{"the answer says nothing about the format", "a.jsonl", `{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}],"gold":"g"}`,
+			map[string]string{"answer": "gold"}, []Row{{Format: FormatChat, Line: 1, Answer: "g", Messages: []Message{
+				{Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}},
+		{"one field of the file is two of ours", "a.jsonl", `{"question":"q","gold":"g"}`,
+			map[string]string{"instruction": "question", "output": "gold", "answer": "gold"},
+			[]Row{{Format: FormatInstruction, Line: 1, Instruction: "q", Output: "g", Answer: "g"}}},
+		{"ShareGPT with a system message", "a.jsonl", `{"system":"s","conversations":[{"from":"human","value":"u"},{"from":"gpt","value":"a"}]}`, nil,
+			[]Row{{Format: FormatChat, Line: 1, Messages: []Message{{Role: RoleSystem, Content: "s"}, {Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}},
+		{"a system message twice", "a.jsonl", `{"system":"s","messages":[{"role":"system","content":"s"},{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}`, nil,
+			[]Row{{Format: FormatChat, Line: 1, Messages: []Message{{Role: RoleSystem, Content: "s"}, {Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a"}}}}},
+		{"weights", "a.jsonl", `{"messages":[{"role":"user","content":"u","weight":0},{"role":"assistant","content":"a","weight":0},` +
+			`{"role":"user","content":"v"},{"role":"assistant","content":"b","weight":1.0}]}`, nil,
+			[]Row{{Format: FormatChat, Line: 1, Messages: []Message{{Role: RoleUser, Content: "u"}, {Role: RoleAssistant, Content: "a", Masked: true},
+				{Role: RoleUser, Content: "v"}, {Role: RoleAssistant, Content: "b"}}}}},
+		{"neither system nor history", "a.jsonl", `{"instruction":"i","output":"o","system":" ","history":[]}`, nil,
+			[]Row{{Format: FormatInstruction, Line: 1, Instruction: "i", Output: "o"}}},
 		{"instruction wins over text", "a.jsonl", `{"instruction":"i","output":"o","text":"### whole"}`, nil,
 			[]Row{{Format: FormatInstruction, Line: 1, Instruction: "i", Output: "o"}}},
 	}
@@ -165,15 +185,15 @@ func TestBrokenInputs(t *testing.T) {
 		{"a.jsonl", `{}`, "FILE:1: the fields fit no row format: the row has no fields"},
 		{"a.jsonl", `{"question":"q","answer":"a"}`,
 			`FILE:1: the fields fit no row format: the row has "question", "answer"; expected instruction and output, prompt ` +
-				`and completion, messages, or text; try columns: {question: instruction, answer: output}`},
-		{"a.jsonl", `{"Problem":"q","context":"c","solution":"a"}`, "try columns: {Problem: instruction, context: input, solution: output}"},
-		{"a.jsonl", `{"instruction":"q","response":"a"}`, "try columns: {response: output}"},
-		{"a.jsonl", `{"prompt":"q","response":"a"}`, "try columns: {prompt: instruction, response: output}"},
+				`and completion, messages, or text; try columns: {instruction: question, output: answer}`},
+		{"a.jsonl", `{"Problem":"q","context":"c","solution":"a"}`, "try columns: {instruction: Problem, input: context, output: solution}"},
+		{"a.jsonl", `{"instruction":"q","response":"a"}`, "try columns: {output: response}"},
+		{"a.jsonl", `{"prompt":"q","response":"a"}`, "try columns: {instruction: prompt, output: response}"},
 		{"a.jsonl", `{"dialogue":[]}`, `the rows seem to be inside "dialogue"`},
-		{"a.jsonl", `{"id":1,"dialogue":[]}`, "try columns: {dialogue: messages}"},
-		{"a.jsonl", `{"content":"c"}`, "try columns: {content: text}"},
+		{"a.jsonl", `{"id":1,"dialogue":[]}`, "try columns: {messages: dialogue}"},
+		{"a.jsonl", `{"content":"c"}`, "try columns: {text: content}"},
 		{"a.jsonl", `{"data":[{"instruction":"i","output":"o"}]}`, `the rows seem to be inside "data": write that list alone to the file`},
-		{"a.jsonl", `{"a":1,"b":2}`, "name them with columns: {their name: our name}"},
+		{"a.jsonl", `{"a":1,"b":2}`, "name them with columns: {our name: their name}"},
 		{"a.jsonl", `{"a1":1,"a2":1,"a3":1,"a4":1,"a5":1,"a6":1,"a7":1,"a8":1,"a9":1,"b1":1,"b2":1,"b3":1,"b4":1}`, "... (13 fields)"},
 
 		// Malformed JSON in a line.
@@ -227,7 +247,16 @@ func TestBrokenInputs(t *testing.T) {
 		{"a.jsonl", `{"text":""}`, `field "text": empty`},
 		{"a.jsonl", `{"text":7}`, `field "text": expected string, got number`},
 
+		{"a.jsonl", `{"instruction":"i","output":"o","system":"Be brief."}`, `field "system": is not empty, but instruction rows have no place for it; write the row as messages`},
+		{"a.jsonl", `{"instruction":"i","output":"o","history":[["a","b"]]}`, `field "history": is not empty, but instruction rows`},
+		{"a.jsonl", `{"prompt":"i","completion":"o","history":[["a","b"]]}`, `field "history": is not empty, but completion rows`},
+
 		// Chats.
+		{"a.jsonl", `{"system":"s","messages":[{"role":"system","content":"t"},{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}`,
+			`field "system": the messages begin with another system message`},
+		{"a.jsonl", `{"system":1,"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}`, `field "system": expected string, got number`},
+		{"a.jsonl", chat(`{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0.5}`),
+			`field "messages[1].weight": expected the number 0 or 1, got number 0.5`},
 		{"a.jsonl", `{"messages":"hi"}`, `field "messages": expected a list of messages, got string`},
 		{"a.jsonl", `{"messages":null}`, `field "messages": expected a list of messages, got null`},
 		{"a.jsonl", `{"messages":[]}`, `field "messages": empty`},
@@ -303,8 +332,8 @@ func TestReadEvaluation(t *testing.T) {
 		`{"instruction":"i","task":"t","test_list":["assert a","b"],"test_setup_code":"import m"}`: {Format: FormatInstruction,
 			Instruction: "i", Task: "t", Tests: []string{"assert a", "b"}, Setup: "import m"},
 		`{"prompt":"p","completion":null}`:                 {Format: FormatCompletion, Prompt: "p"},
-		`{"messages":[{"role":"user","content":"u"}]}`:     {Format: FormatChat, Messages: []Message{{RoleUser, "u"}}},
-		`{"conversations":[{"from":"human","value":"u"}]}`: {Format: FormatChat, Messages: []Message{{RoleUser, "u"}}},
+		`{"messages":[{"role":"user","content":"u"}]}`:     {Format: FormatChat, Messages: []Message{{Role: RoleUser, Content: "u"}}},
+		`{"conversations":[{"from":"human","value":"u"}]}`: {Format: FormatChat, Messages: []Message{{Role: RoleUser, Content: "u"}}},
 	} {
 		path := write(t, "a.jsonl", content)
 		want.File, want.Line = path, 1
@@ -338,9 +367,12 @@ func TestEvaluationFields(t *testing.T) {
 func TestColumnErrors(t *testing.T) {
 	path := write(t, "a.jsonl", `{"a":"x","b":"y"}`)
 	for want, columns := range map[string]map[string]string{
-		`columns: "a" maps to "instructions", expected one of instruction, input`: {"a": "instructions"},
-		`columns: "a" and "b" both map to "text"`:                                 {"a": "text", "b": "text"},
-		`columns: there is no field "c"; the row has "a", "b"`:                    {"a": "instruction", "c": "output"},
+		`columns: "instructions" is no field of a row, expected instruction, input`:           {"instructions": "a"},
+		`columns: "a" is no field of a row, expected instruction, input, output`:              {"a": "b"},
+		`messages, text; our name comes first: {output: a}`:                                   {"a": "output"},
+		`columns: no row format has all of instruction, text; expected names of instruction`:  {"text": "a", "instruction": "b"},
+		`columns: there is no field "c"; the row has "a", "b"`:                                {"instruction": "a", "output": "c"},
+		`the fields fit no row format: the row has "a", "b"; expected instruction and output`: {"output": "b"},
 	} {
 		if _, _, err := Read(path, ReadOptions{Columns: columns}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("columns %v: error %v, want %s", columns, err, want)
@@ -351,6 +383,24 @@ func TestColumnErrors(t *testing.T) {
 	}
 	if _, _, err := Read(t.TempDir(), ReadOptions{}); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("directory: error %v", err)
+	}
+}
+
+// TestMaxRows: each file gives as many rows, and what is left out is told.
+func TestMaxRows(t *testing.T) {
+	var paths []string
+	for rows := 1; rows <= 3; rows++ {
+		paths = append(paths, write(t, fmt.Sprintf("%d.jsonl", rows), strings.Repeat(`{"text":"a"}`+"\n", rows)))
+	}
+	told := ""
+	rows, err := Load(paths, ReadOptions{MaxRows: 2, LeftOut: func(path string, n int) { told += fmt.Sprintf("%s %d;", filepath.Base(path), n) }})
+	if err != nil || len(rows) != 5 || told != "3.jsonl 1;" {
+		t.Fatalf("%d rows, %q, %v; expected 1 + 2 + 2 and one left out", len(rows), told, err)
+	}
+	for i, want := range []int{1, 1, 2, 1, 2} {
+		if rows[i].Line != want {
+			t.Errorf("row %d is from line %d, expected %d", i, rows[i].Line, want)
+		}
 	}
 }
 

@@ -36,6 +36,8 @@ const (
 type Message struct {
 	Role    Role
 	Content string
+	// Masked takes the loss off an answer: its weight in the file is 0.
+	Masked bool
 }
 
 // Row is one example as it stands in a file. Which of its fields are set depends on the format; all strings are valid

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,8 @@ type Text struct {
 
 // TemplateOptions say which part of a row carries loss.
 type TemplateOptions struct {
-	// TrainOnPrompt supervises the prompt too. Off by default: the loss is on the response only.
+	// TrainOnPrompt supervises the prompt too, and all of a chat but the masked answers. Off by default: the loss is on the
+	// response only.
 	TrainOnPrompt bool
 	// MaskHistory supervises only the last assistant turn of a chat.
 	MaskHistory bool
@@ -75,11 +77,7 @@ func NewTemplate(name string, format Format, opt TemplateOptions) (*Template, er
 	if name == "" {
 		name = names[0]
 	}
-	fits := false
-	for _, n := range names {
-		fits = fits || n == name
-	}
-	if !fits {
+	if !slices.Contains(names, name) {
 		return nil, fmt.Errorf("dataset: template %q does not fit rows of the format %q, expected %s", name, format,
 			strings.Join(names, " or "))
 	}
@@ -159,31 +157,33 @@ func (t *Template) EndOfTurn(tok Tokenizer) (id int32, ok bool) {
 		return 0, false
 	}
 	const answer = "42" // no tokens that end a turn hold it
-	text, err := t.opt.Chat.supervise([]Message{{RoleUser, "?"}, {RoleAssistant, answer}}, true)
-	if err != nil || text.AppendEOS {
-		return 0, false
-	}
-	turn := text.Supervised[0]
-	content := text.Content[:turn.End]
-	said := strings.LastIndex(content, answer) + len(answer)
-	closing := said + len(content[said:]) - len(strings.TrimSpace(content[said:]))
-	ids, spans := tok.EncodeOffsets(text.Content, text.AddSpecial, nil, nil)
-	for i, s := range spans {
-		// A token may take in the white space beside it.
-		if s.Start >= said && s.Start <= closing && s.End >= turn.End {
-			return ids[i], true
+	exchange := []Message{{Role: RoleUser, Content: "?"}, {Role: RoleAssistant, Content: answer}}
+	// What stands behind a turn that is not the last is the end of a turn alone; some templates take but one.
+	for _, chat := range [][]Message{slices.Concat(exchange, exchange), exchange} {
+		text, err := t.opt.Chat.supervise(chat, TemplateOptions{})
+		if err != nil || text.AppendEOS {
+			continue
+		}
+		ids, spans := tok.EncodeOffsets(text.Content, text.AddSpecial, nil, nil)
+		for _, turn := range text.Supervised {
+			content := text.Content[:turn.End]
+			said := strings.LastIndex(content, answer) + len(answer)
+			closing := said + len(content[said:]) - len(strings.TrimSpace(content[said:]))
+			for i, s := range spans {
+				// A token may take in the white space beside it.
+				if closing < turn.End && s.Start >= said && s.Start <= closing && s.End >= turn.End {
+					return ids[i], true
+				}
+			}
 		}
 	}
 	return 0, false
 }
 
 func (t *Template) renderChat(row *Row) (Text, error) {
-	text, err := t.opt.Chat.supervise(chatOf(row), t.opt.MaskHistory)
+	text, err := t.opt.Chat.supervise(chatOf(row), t.opt)
 	if err != nil {
 		return Text{}, rowProblem(row, err)
-	}
-	if t.opt.TrainOnPrompt {
-		text.Supervised = []Span{{Start: 0, End: len(text.Content)}}
 	}
 	return text, nil
 }
@@ -209,9 +209,9 @@ func chatOf(row *Row) []Message {
 		if row.Input != "" {
 			question += "\n\n" + row.Input
 		}
-		return []Message{{RoleUser, question}, {RoleAssistant, row.Output}}
+		return []Message{{Role: RoleUser, Content: question}, {Role: RoleAssistant, Content: row.Output}}
 	case FormatCompletion:
-		return []Message{{RoleUser, row.Prompt}, {RoleAssistant, row.Completion}}
+		return []Message{{Role: RoleUser, Content: row.Prompt}, {Role: RoleAssistant, Content: row.Completion}}
 	}
 	return row.Messages
 }
