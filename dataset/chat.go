@@ -13,6 +13,7 @@ import (
 
 // ChatTemplate is a model's own chat template: the Jinja program in its tokenizer's files.
 type ChatTemplate struct {
+	source    string
 	template  *jinja.Template
 	variables map[string]any
 	clock     time.Time
@@ -37,7 +38,7 @@ func NewChatTemplate(source string, opt ChatOptions) (*ChatTemplate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dataset: chat template: %w", err)
 	}
-	c := &ChatTemplate{template: template, clock: opt.Clock, variables: map[string]any{"tools": nil, "documents": nil}}
+	c := &ChatTemplate{source: source, template: template, clock: opt.Clock, variables: map[string]any{"tools": nil, "documents": nil}}
 	if c.clock.IsZero() {
 		c.clock = time.Now()
 	}

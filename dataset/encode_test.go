@@ -356,10 +356,10 @@ func TestCheck(t *testing.T) {
 		`{"messages":`,
 		`{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
 	}, "\n"))
-	report, err := Check([]string{path}, ReadOptions{}, mustTemplate(t, "", FormatChat, TemplateOptions{Chat: chat}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	empty, text := write(t, "empty.json", ""), write(t, "text.jsonl", `{"text":"a"}`)
+	report := Check([]string{empty, path, text}, ReadOptions{}, func(f Format) (*Template, error) {
+		return NewTemplate(TemplateChat, f, TemplateOptions{Chat: chat})
+	})
 	var out strings.Builder
 	if err := report.Write(&out); err != nil {
 		t.Fatal(err)
@@ -368,9 +368,12 @@ func TestCheck(t *testing.T) {
 dataset: FILE:3: field "messages": the last message is from user, expected assistant
 dataset: FILE:4: column 13: expected a value, got end of text
 dataset: FILE:5: the chat template refuses this chat: no system
+dataset: EMPTY: empty file
 FILE: 1 chat rows, 4 bad
+dataset: template "chat" does not fit rows of the format "text", expected text (rows of TEXT)
 `
-	if diff := cmp.Diff(want, strings.ReplaceAll(out.String(), path, "FILE")); diff != "" {
-		t.Error(diff)
+	got := strings.NewReplacer(path, "FILE", empty, "EMPTY", text, "TEXT").Replace(out.String())
+	if diff := cmp.Diff(want, got); diff != "" || report.Failed() != 2 {
+		t.Error(report.Failed(), diff)
 	}
 }

@@ -43,7 +43,7 @@ const (
 	// TemplateChat is the model's own chat template. Rows of other formats become one user and one assistant turn.
 	TemplateChat = "chat"
 	// TemplateCompletion is prompt and completion, concatenated.
-	TemplateCompletion = "completion"
+	TemplateCompletion = "prompt_completion"
 	// TemplateText is the text, all of it supervised.
 	TemplateText = "text"
 )
@@ -111,6 +111,14 @@ func NewTemplate(name string, format Format, opt TemplateOptions) (*Template, er
 
 // Name returns the template's name.
 func (t *Template) Name() string { return t.name }
+
+// ChatSource returns the source of the chat template that rows are written in, empty for other templates.
+func (t *Template) ChatSource() string {
+	if t.name != TemplateChat {
+		return ""
+	}
+	return t.opt.Chat.source
+}
 
 // Render returns a row's training text.
 func (t *Template) Render(row *Row) (Text, error) {

@@ -45,6 +45,8 @@ type Adapter struct {
 	BlockSize int
 	// Score names the block score by which the blocks were selected.
 	Score string
+	// ChatTemplate is written beside the blocks if it is not empty; see [ReadChatTemplate].
+	ChatTemplate string
 	// Matrices are those that have blocks.
 	Matrices []AdapterMatrix
 }
@@ -81,7 +83,7 @@ func WriteAdapter(dir string, a Adapter) error {
 			safetensors.OutputFloat32(modulePrefix+m.Name+blocksSuffix, safetensors.F32, []int{n, b, b}, m.Deltas),
 			safetensors.OutputInt32(modulePrefix+m.Name+indexSuffix, []int{n, 2}, index))
 	}
-	return writeAdapterDir(dir, a.config(), a.card(), tensors)
+	return writeAdapterDir(dir, a.config(), a.card(), a.ChatTemplate, tensors)
 }
 
 // ReadAdapter reads an adapter that [WriteAdapter] made. Everything is checked: sizes, block indices, that no block comes

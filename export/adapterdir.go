@@ -15,7 +15,7 @@ import (
 )
 
 // writeAdapterDir makes the directory of an adapter of any kind.
-func writeAdapterDir(dir string, config any, card string, tensors []safetensors.Output) error {
+func writeAdapterDir(dir string, config any, card, chatTemplate string, tensors []safetensors.Output) error {
 	_, err := os.Stat(filepath.Join(dir, configName))
 	isAdapter := err == nil
 	d, err := durable.NewDir(dir, isAdapter)
@@ -37,6 +37,9 @@ func writeAdapterDir(dir string, config any, card string, tensors []safetensors.
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := writeChatTemplate(d, chatTemplate); err != nil {
 		return err
 	}
 	// PEFT looks for the entry "format" before it loads a file.

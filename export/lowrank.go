@@ -33,7 +33,9 @@ type LowRank struct {
 	BaseModel string
 	// TargetModules are the last parts of module paths, such as "q_proj".
 	TargetModules []string
-	Matrices      []LowRankMatrix
+	// ChatTemplate is written beside the matrices if it is not empty; see [ReadChatTemplate].
+	ChatTemplate string
+	Matrices     []LowRankMatrix
 }
 
 // A LowRankMatrix is the adapter of one matrix [out, in].
@@ -74,7 +76,7 @@ func WriteLowRank(dir string, l LowRank) error {
 				safetensors.OutputFloat32(modulePrefix+m.Name+magnitudeSuffix, safetensors.F32, []int{m.Out}, m.Magnitude))
 		}
 	}
-	return writeAdapterDir(dir, l.config(), l.card(), tensors)
+	return writeAdapterDir(dir, l.config(), l.card(), l.ChatTemplate, tensors)
 }
 
 // ReadLowRank reads a LoRA or DoRA adapter in PEFT's layout, of dtype F32, F16 or BF16. A feature of PEFT that would

@@ -34,6 +34,8 @@ type MergeOptions struct {
 	Overwrite bool
 	// Keep are directories that, like the base, must not lie in the output directory: those from which the deltas were read.
 	Keep []string
+	// ChatTemplate, if not empty, takes the place of the base's chat template.
+	ChatTemplate string
 	// Progress, if set, is told how many of the bytes of all tensors are written.
 	Progress func(done, total int64)
 }
@@ -74,7 +76,7 @@ func Merge(ctx context.Context, baseDir, outDir string, deltas map[string]Delta,
 	}
 	// What decides is the name, not the number of files: an index may list a single shard.
 	sharded := filepath.Base(model.Files()[0].Path()) != singleName
-	if err := copyCompanions(d, baseDir, sharded); err != nil {
+	if err := copyCompanions(d, baseDir, sharded, options.ChatTemplate); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -225,15 +227,15 @@ func applyRows(dst []byte, t safetensors.Tensor, delta Delta, first, last int) e
 var companionPatterns = []string{"*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "LICENCE*", "NOTICE*"}
 
 // copyCompanions copies them byte by byte. An index belongs to the weights only if they have shards; indices of other
-// formats, and the manifest of another directory, would tell untruths about this one.
-func copyCompanions(d *durable.Dir, baseDir string, sharded bool) error {
+// formats, and the manifest of another directory, would tell untruths about this one. A chatTemplate takes the place of the base's.
+func copyCompanions(d *durable.Dir, baseDir string, sharded bool, chatTemplate string) error {
 	entries, err := os.ReadDir(baseDir)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if !isCompanion(name) || name == ownIndex && !sharded {
+		if !isCompanion(name) || name == ownIndex && !sharded || name == chatTemplateName && chatTemplate != "" {
 			continue
 		}
 		// Links, which the Hugging Face cache is made of, are followed.
@@ -258,7 +260,7 @@ func copyCompanions(d *durable.Dir, baseDir string, sharded bool) error {
 			return err
 		}
 	}
-	return nil
+	return writeChatTemplate(d, chatTemplate)
 }
 
 func isCompanion(name string) bool {

@@ -28,14 +28,8 @@ var chatClock = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
 
 // ReadData reads, checks and tokenizes the recipe's files. c bounds the length of rows. note is told what was lost.
 func ReadData(r config.Recipe, tok *tokenizer.Tokenizer, c *model.Config, note func(format string, args ...any)) (*Data, error) {
-	d := &Data{recipe: r, maxLength: r.MaxSeqLength}
-	if d.maxLength == 0 || d.maxLength > c.MaxPosition {
-		if d.maxLength > c.MaxPosition {
-			note("max_seq_length %d: the model was made for %d positions; rows are cut there", d.maxLength, c.MaxPosition)
-		}
-		d.maxLength = c.MaxPosition
-	}
-	train, err := d.read(r.Dataset, tok)
+	d := &Data{recipe: r, maxLength: MaxLength(r, c, note)}
+	train, err := d.read(r.Dataset, tok, note)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +42,7 @@ func ReadData(r config.Recipe, tok *tokenizer.Tokenizer, c *model.Config, note f
 		note("validation rows: %d of them, held out", len(d.Validation.Examples))
 	}
 	if len(r.EvalDataset) > 0 {
-		if d.Validation, err = d.read(r.EvalDataset, tok); err != nil {
+		if d.Validation, err = d.read(r.EvalDataset, tok, note); err != nil {
 			return nil, err
 		}
 		note("validation rows: %s", d.Validation.Report.String())
@@ -56,14 +50,35 @@ func ReadData(r config.Recipe, tok *tokenizer.Tokenizer, c *model.Config, note f
 	return d, nil
 }
 
+// MaxLength is the longest row of a recipe on a model, in tokens: max_seq_length, but no more than the positions that the model was
+// made for. note is told where that makes a difference.
+func MaxLength(r config.Recipe, c *model.Config, note func(format string, args ...any)) int {
+	if r.MaxSeqLength > c.MaxPosition {
+		note("max_seq_length %d: the model was made for %d positions; rows are cut there", r.MaxSeqLength, c.MaxPosition)
+	}
+	if r.MaxSeqLength == 0 || r.MaxSeqLength > c.MaxPosition {
+		return c.MaxPosition
+	}
+	return r.MaxSeqLength
+}
+
+// ChatTemplate is the source of the recipe's own chat template, which a model tuned on its text needs from then on; empty where rows
+// are written in the tokenizer's, or in none.
+func (d *Data) ChatTemplate() string {
+	if d.recipe.ChatTemplate == "" {
+		return ""
+	}
+	return d.Template.ChatSource()
+}
+
 // read reads and tokenizes some files.
-func (d *Data) read(files []string, tok *tokenizer.Tokenizer) (*dataset.Set, error) {
-	rows, err := dataset.Load(files, ReadOptions(d.recipe))
+func (d *Data) read(files []string, tok *tokenizer.Tokenizer, note func(format string, args ...any)) (*dataset.Set, error) {
+	o := ReadOptions(d.recipe)
+	o.MaxRows = d.recipe.MaxRows
+	o.LeftOut = func(path string, rows int) { note("max_rows %d: %d rows of %s are left out", o.MaxRows, rows, path) }
+	rows, err := dataset.Load(files, o)
 	if err != nil {
 		return nil, err
-	}
-	if n := d.recipe.MaxRows; n > 0 && len(rows) > n {
-		rows = rows[:n]
 	}
 	for i := range rows {
 		if rows[i].Format != rows[0].Format {
@@ -109,23 +124,14 @@ func (d *Data) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// ReadOptions are the recipe's words about files. The recipe maps our field names to the files', the dataset the other way.
-func ReadOptions(r config.Recipe) dataset.ReadOptions {
-	o := dataset.ReadOptions{Columns: map[string]string{}}
-	for ours, theirs := range r.Columns {
-		o.Columns[theirs] = ours
-	}
-	return o
-}
+// ReadOptions are the recipe's words about the fields of files.
+func ReadOptions(r config.Recipe) dataset.ReadOptions { return dataset.ReadOptions{Columns: r.Columns} }
 
 // NewTemplate makes the recipe's template for rows of a format, with the model's chat template where one is needed.
 func NewTemplate(r config.Recipe, format dataset.Format, tok *tokenizer.Tokenizer) (*dataset.Template, error) {
 	name := r.Template
-	switch name {
-	case "auto":
+	if name == "auto" {
 		name = ""
-	case "prompt_completion":
-		name = dataset.TemplateCompletion
 	}
 	o := dataset.TemplateOptions{TrainOnPrompt: r.TrainOnPrompt, MaskHistory: r.MaskHistory}
 	if name == dataset.TemplateChat || name == "" && format == dataset.FormatChat {

@@ -19,6 +19,7 @@ import (
 func (s *session) writeBlocks(ctx context.Context, g *sparse.Gatherer, update sparse.Update) error {
 	adapter := g.Adapter(s.device)
 	adapter.BaseModel, adapter.BaseSHA256, adapter.Score = s.recipe.ModelNameOrPath, s.baseHash, s.recipe.BlockScore
+	adapter.ChatTemplate = s.data.ChatTemplate()
 	if update == sparse.UpdateKeep {
 		s.reporter.Note("warmup_update keep has moved all weights: base + blocks is not the result, so a full model is written and no adapter")
 		return s.writeDense(ctx, adapter.Deltas())
@@ -32,7 +33,7 @@ func (s *session) writeBlocks(ctx context.Context, g *sparse.Gatherer, update sp
 
 // writeLowRank writes a LoRA or DoRA adapter, and the merged model if the recipe wants it.
 func (s *session) writeLowRank(ctx context.Context, layers []lowrank.Layer, a export.LowRank) error {
-	a.BaseModel = s.recipe.ModelNameOrPath
+	a.BaseModel, a.ChatTemplate = s.recipe.ModelNameOrPath, s.data.ChatTemplate()
 	a.Matrices = lowrank.Read(s.device, layers)
 	if err := export.WriteLowRank(s.path("adapter"), a); err != nil {
 		return err
@@ -91,7 +92,7 @@ func (s *session) endPasses() {
 // the last steps have learnt, and to write it takes less than to learn it again.
 func (s *session) mergeInto(ctx context.Context, deltas map[string]export.Delta) error {
 	dir := s.path("model")
-	if err := export.Merge(context.WithoutCancel(ctx), s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true}); err != nil {
+	if err := export.Merge(context.WithoutCancel(ctx), s.base.Dir, dir, deltas, export.MergeOptions{Overwrite: true, ChatTemplate: s.data.ChatTemplate()}); err != nil {
 		return err
 	}
 	s.summary.Model = dir

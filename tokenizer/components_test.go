@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -50,6 +51,30 @@ func TestComponents(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestPostProcessorDecides: add_bos_token and add_eos_token change nothing. The ids are those of transformers 5.23 for such files.
+func TestPostProcessorDecides(t *testing.T) {
+	const file = `{"version":"1.0","added_tokens":[{"id":0,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
+		"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"post_processor":%s,
+		"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},
+		"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"vocab":{"<s>":0,"</s>":1,"a":2},"merges":[]}}`
+	const template = `{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
+		"pair":[],"special_tokens":{"<s>":{"id":"<s>","ids":[0],"tokens":["<s>"]}}}`
+	for _, class := range []string{"LlamaTokenizerFast", "PreTrainedTokenizerFast"} {
+		for processor, want := range map[string][]int32{"null": {2}, template: {0, 2}} {
+			for _, add := range []string{"true", "false"} {
+				config := fmt.Sprintf(`{"tokenizer_class":%q,"bos_token":"<s>","eos_token":"</s>","add_bos_token":%s,"add_eos_token":%[2]s}`, class, add)
+				tok, err := Parse("file", fmt.Appendf(nil, file, processor), []byte(config))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := tok.Encode("a", true); !slices.Equal(got, want) {
+					t.Errorf("%s, post-processor %.30s, add %s: ids %d, expected %d", class, processor, add, got, want)
+				}
+			}
+		}
 	}
 }
 

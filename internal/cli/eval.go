@@ -18,6 +18,7 @@ type evalOptions struct {
 	answerKind string
 	protocol   string
 	dataset    string
+	columns    map[string]string
 	template   string
 	records    string
 	format     string
@@ -80,6 +81,7 @@ standard output, progress to standard error. docs/evaluation.md states all of it
 	f.StringVar(&o.answerKind, "answer_kind", "", "what the answers of a task of another name are: choice, number, letter, label, translation or code")
 	f.StringVar(&o.protocol, "protocol", "auto", "likelihood, llm_adapters, smt or greedy; auto: likelihood where there are options, llm_adapters for numbers and letters, greedy for translation and code")
 	f.StringVar(&o.dataset, "dataset", "", "rows to evaluate (.json, .jsonl, .parquet), or a directory of TASK.json")
+	f.StringToStringVar(&o.columns, "columns", nil, "field names in the files, such as instruction=question")
 	f.StringVar(&o.template, "template", "auto", "how a row becomes text, for likelihood, greedy and perplexity; as in training")
 	f.StringVar(&o.records, "records", "", "JSON Lines file (several tasks: directory) for each row's prompt, output and verdict; gone on with if it is there")
 	f.StringVar(&o.format, "log_format", "text", "text or json")
@@ -140,14 +142,14 @@ func (o *evalOptions) measure(cmd *cobra.Command, out *evalReport) error {
 			Records: job.records, Model: identity, Progress: func(done, _ int) { w.Rows(done) }}
 		if job.loss() {
 			loss, _, err := e.ResponseLoss(ctx, job.rows, o.length)
-			if err != nil {
+			if err := cmp.Or(err, m.Tokenizer.Err()); err != nil {
 				return err
 			}
 			out.loss(loss)
 			continue
 		}
 		result, _, err := e.Evaluate(ctx, job.task, job.protocol, job.rows)
-		if err != nil {
+		if err := cmp.Or(err, m.Tokenizer.Err()); err != nil {
 			return err
 		}
 		out.result(result)

@@ -19,8 +19,8 @@ import (
 // the first two, and may have the others.
 var modelFiles = []string{"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}
 
-// adapterFiles are those of an adapter. Its configuration scales its weights.
-var adapterFiles = []string{"adapter_config.json", "adapter_model.safetensors"}
+// adapterFiles are those of an adapter. Its configuration scales its weights, and it may have a chat template of its own.
+var adapterFiles = []string{"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"}
 
 // modelIdentity names what is evaluated, wherever it lies: two models with the same identity give the same answers. It holds
 // the hash of the base's weights, one of its configuration and tokenizer, and one of the adapter if there is any.
@@ -33,7 +33,7 @@ func modelIdentity(m *loaded, adapter string) (string, error) {
 	if adapter == "" {
 		return identity, nil
 	}
-	if files, err = hashFiles("export: adapter", adapter, adapterFiles, nil); err != nil {
+	if files, err = hashFiles("export: adapter", adapter, adapterFiles[:2], adapterFiles[2:]); err != nil {
 		return "", err
 	}
 	return identity + ", adapter " + files, nil

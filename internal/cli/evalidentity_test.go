@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"smt/model"
@@ -63,6 +64,9 @@ func TestModelIdentity(t *testing.T) {
 		other := copyOf(adapter)
 		write(t, filepath.Join(other, name), "other")
 		check(name, identity(modelDir, other))
+		if !slices.Contains(adapterFiles[:2], name) {
+			continue // it may be missing
+		}
 		if err := os.Remove(filepath.Join(other, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func (o *evalOptions) job(name string) (evalJob, error) {
 	if err != nil {
 		return job, err
 	}
-	rows, err := dataset.Load([]string{file}, dataset.ReadOptions{Evaluation: !job.loss()})
+	rows, err := dataset.Load([]string{file}, dataset.ReadOptions{Evaluation: !job.loss(), Columns: o.columns})
 	if err != nil {
 		return job, err
 	}

@@ -86,7 +86,7 @@ text is read from standard input.`,
 // template ends.
 func encodePrompt(m *loaded, template, prompt string) (ids, stops []int32, err error) {
 	if template == "text" {
-		return m.Tokenizer.Encode(prompt, true), evaluate.StopTokens(m.Base.Config, m.Tokenizer, nil), nil
+		return m.Tokenizer.Encode(prompt, true), evaluate.StopTokens(m.Base.Config, m.Tokenizer, nil), m.Tokenizer.Err()
 	}
 	r := config.Default()
 	r.Template = template
@@ -98,5 +98,5 @@ func encodePrompt(m *loaded, template, prompt string) (ids, stops []int32, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	return m.Tokenizer.Encode(text.Content, text.AddSpecial), evaluate.StopTokens(m.Base.Config, m.Tokenizer, t), nil
+	return m.Tokenizer.Encode(text.Content, text.AddSpecial), evaluate.StopTokens(m.Base.Config, m.Tokenizer, t), m.Tokenizer.Err()
 }

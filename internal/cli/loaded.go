@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"smt/export"
 	"smt/hub"
 	"smt/recipe"
 )
@@ -44,5 +45,18 @@ func openModel(ctx context.Context, o modelOptions, w *watch) (*loaded, error) {
 	if err != nil {
 		return nil, &ExitError{ExitUsage, err}
 	}
-	return recipe.OpenTrained(dev, dir, "", o.Adapter)
+	m, err := recipe.OpenTrained(dev, dir, "", o.Adapter)
+	if err != nil || o.Adapter == "" {
+		return m, err
+	}
+	// An adapter speaks the language that it was trained in.
+	source, err := export.ReadChatTemplate(o.Adapter)
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	if source != "" {
+		m.Tokenizer.SetChatTemplate(source)
+	}
+	return m, nil
 }

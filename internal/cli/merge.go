@@ -19,7 +19,7 @@ func newMerge() *cobra.Command {
 		Short: "Write a complete model from a base and an adapter",
 		Long: `Add an SMT, LoRA or DoRA adapter to its base and write a complete Hugging Face directory. Names, shards and dtypes are those
 of the base; tensors that the adapter does not change, and the tokenizer's files, are the same bytes; changed tensors are
-computed in float32 and rounded once.`,
+computed in float32 and rounded once. A chat template that the adapter was trained with takes the place of the base's.`,
 		Args: flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := newWatch(cmd.OutOrStdout(), "text", 1)
@@ -37,7 +37,11 @@ computed in float32 and rounded once.`,
 			if err != nil {
 				return err
 			}
-			if err := export.Merge(cmd.Context(), dir, out, deltas, export.MergeOptions{Overwrite: overwrite, Keep: []string{adapter}}); err != nil {
+			chat, err := export.ReadChatTemplate(adapter)
+			if err != nil {
+				return err
+			}
+			if err := export.Merge(cmd.Context(), dir, out, deltas, export.MergeOptions{Overwrite: overwrite, Keep: []string{adapter}, ChatTemplate: chat}); err != nil {
 				return err
 			}
 			w.Note("%s: %d of the base's matrices have changed", out, len(deltas))
