@@ -9,6 +9,8 @@ type alias struct {
 	values map[string]string
 	// prefixes lists what is cut from the front of each value.
 	prefixes []string
+	// silent is a value that says nothing, the other program's default.
+	silent string
 }
 
 // Booleans that mean the opposite, and the half-precision switches of TrainingArguments.
@@ -41,7 +43,7 @@ var aliases = []alias{
 	{name: "train_on_input", key: "train_on_prompt"},
 	{name: "mask_prompt", key: "train_on_prompt", values: inverted},
 	{name: "completion_only_loss", key: "train_on_prompt", values: inverted},
-	{name: "assistant_only_loss", key: "train_on_prompt", values: inverted},
+	{name: "assistant_only_loss", key: "train_on_prompt", values: inverted, silent: "false"},
 	{name: "cutoff_len", key: "max_seq_length"},
 	{name: "sequence_len", key: "max_seq_length"},
 	{name: "max_length", key: "max_seq_length"},
@@ -71,7 +73,7 @@ var aliases = []alias{
 	{name: "epochs", key: "num_train_epochs"},
 	{name: "num_epochs", key: "num_train_epochs"},
 	{name: "num_ft_epochs", key: "num_train_epochs"},
-	{name: "iters", key: "max_steps"},
+	{name: "iters", key: "max_steps"}, // with steps of one pass alone, see checkIterations
 	{name: "random_state", key: "seed"},
 
 	{name: "full_ft_steps", key: "warmup_full_steps"},
@@ -79,6 +81,7 @@ var aliases = []alias{
 	// The reference swaps the two names: its mean_abs is |mean G|, its abs_mean is mean|G|.
 	{name: "calculate_strategy", key: "block_score", values: referenceScores},
 	{name: "calculation_strategy", key: "block_score", values: referenceScores},
+	// These are about q, k and v alone, see impliedModules.
 	{name: "downsample_attention_blocks_ratio", key: "trainable_ratio"},
 	{name: "num_submatrix_attn", key: "num_blocks"},
 	{name: "downsample_mlp_blocks_ratio", key: "mlp_trainable_ratio"},
@@ -127,6 +130,40 @@ func aliasNamed(name string) (alias, bool) {
 		}
 	}
 	return alias{}, false
+}
+
+// impliedModules are the target modules of a recipe that gives the budget as the reference does and names none: there, attention is q, k
+// and v, and the MLP, which has a budget of its own, is gate, up and down. It returns nil for other recipes.
+func (l *loading) impliedModules() []string {
+	r := &l.recipe
+	if r.IsSet("target_modules") || r.FinetuningType != SMT {
+		return nil
+	}
+	if !l.saidBy("num_submatrix_attn") && !l.saidBy("downsample_attention_blocks_ratio") {
+		return nil
+	}
+	var modules []string
+	if r.NumBlocks > 0 || r.TargetRatio > 0 || r.IsSet("trainable_ratio") && r.TrainableRatio > 0 {
+		modules = []string{"q_proj", "k_proj", "v_proj"}
+	}
+	if r.hasMLPBudget() {
+		modules = append(modules, mlpModules...)
+	}
+	return modules
+}
+
+// saidBy reports whether the value of an alias's key comes from that alias.
+func (l *loading) saidBy(name string) bool {
+	a, _ := aliasNamed(name)
+	place, read := l.read[name]
+	return read && l.recipe.places[a.key] == place
+}
+
+// checkIterations refuses iters where it is not max_steps: mlx-lm counts passes, of which several may make one step.
+func (l *loading) checkIterations() {
+	if n := l.recipe.GradientAccumulationSteps; n > 1 && l.saidBy("iters") {
+		l.problem(l.read["iters"], "", "iters counts passes, of which %d make a step here (gradient_accumulation_steps); give max_steps: %d", n, l.recipe.MaxSteps/n)
+	}
 }
 
 // translate gives a value the meaning that it has under the alias.

@@ -81,6 +81,9 @@ func (r *Recipe) unused(found func(key Key, why string)) {
 	if r.FinetuningType == SMT && r.WarmupUpdate == "none" {
 		named("warmup_learning_rate", "with warmup_update none")
 	}
+	if r.TrainOnPrompt {
+		named("mask_history", "beside train_on_prompt")
+	}
 	if r.Precision != "int8" {
 		named("int8_outlier_ratio", "with precision "+r.Precision)
 	}

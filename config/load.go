@@ -36,7 +36,7 @@ func Load(path string, overrides []Override) (Recipe, Notices, error) {
 
 // Parse is [Load] for a recipe in memory; name is what messages call it.
 func Parse(name string, data []byte, overrides []Override) (Recipe, Notices, error) {
-	l := loading{recipe: blank(), written: map[string]string{}}
+	l := loading{recipe: blank(), written: map[string]string{}, read: map[string]string{}}
 	entries, problem := readYAML(name, data)
 	if problem != nil {
 		return Recipe{}, nil, errorOf([]Problem{*problem})
@@ -45,6 +45,11 @@ func Parse(name string, data []byte, overrides []Override) (Recipe, Notices, err
 		l.file(e)
 	}
 	l.overrides(overrides)
+	l.checkIterations()
+	if modules := l.impliedModules(); modules != nil {
+		l.recipe.TargetModules = modules
+		l.notices = append(l.notices, "target_modules: "+strings.Join(modules, ", ")+", of which the reference's keys of the budget are")
+	}
 	l.recipe.fillIn(&l.notices)
 	if len(l.problems) > 0 {
 		l.problems = append(l.problems, l.recipe.outOfRange()...)
@@ -84,6 +89,7 @@ func blank() Recipe {
 type loading struct {
 	recipe   Recipe
 	written  map[string]string // the place where the file sets a key
+	read     map[string]string // the place where an alias was last read
 	notices  Notices
 	problems []Problem
 }
@@ -196,9 +202,15 @@ func (v value) asItems() []value {
 	return []value{v}
 }
 
-// find looks up a key by name or alias and gives the value the meaning that it has under that name.
+// find looks up a key by name or alias and gives the value the meaning that it has under that name. It returns false where there is no
+// such key, and for values that say nothing.
 func (l *loading) find(place, name string, v value) (Key, value, bool) {
 	if a, ok := aliasNamed(name); ok {
+		if a.silent != "" && v.isScalar() && v.word() == a.silent {
+			l.note(place, "%s: %s says nothing about %s", name, v.text, a.key)
+			return Key{}, v, false
+		}
+		l.read[a.name] = place
 		to := a.translate(v)
 		if to.text != v.text {
 			l.note(place, "%s: %s is read as %s: %s", name, v.text, a.key, to.text)

@@ -136,6 +136,43 @@ train.max_norm: 0.5
 	}
 }
 
+// TestAliasesThatMeanLess: keys of other programs that say less than their name here does.
+func TestAliasesThatMeanLess(t *testing.T) {
+	for _, c := range []struct {
+		text      string
+		overrides []Override
+		want      func(r *Recipe)
+	}{
+		{"assistant_only_loss: false", nil, func(*Recipe) {}},
+		{"assistant_only_loss: no\ntrain_on_prompt: true", nil, func(r *Recipe) { r.TrainOnPrompt = true }},
+		{"assistant_only_loss: true", nil, func(*Recipe) {}},
+		{"completion_only_loss: false", nil, func(r *Recipe) { r.TrainOnPrompt = true }},
+		{"iters: 100", nil, func(r *Recipe) { r.MaxSteps = 100 }},
+		{"iters: 100\ngradient_accumulation_steps: 2", []Override{{Key: "max_steps", Value: "5"}},
+			func(r *Recipe) { r.MaxSteps, r.GradientAccumulationSteps = 5, 2 }},
+		{"num_submatrix_attn: 9\nnum_submatrix_mlp: 0", nil, func(r *Recipe) {
+			r.NumBlocks, r.TrainableRatio, r.TargetModules = 9, 0, []string{"q_proj", "k_proj", "v_proj"}
+		}},
+		{"downsample_attention_blocks_ratio: 0.004\nnum_submatrix_mlp: 7", nil, func(r *Recipe) {
+			r.TrainableRatio, r.MLPNumBlocks, r.TargetModules = 0.004, 7, []string{"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+		}},
+		{"num_submatrix_attn: 0\nnum_submatrix_mlp: 7", nil, func(r *Recipe) { r.MLPNumBlocks, r.TargetModules = 7, []string{"gate_proj", "up_proj", "down_proj"} }},
+		{"num_submatrix_attn: 9\ntarget_modules: o_proj", nil, func(r *Recipe) { r.NumBlocks, r.TrainableRatio, r.TargetModules = 9, 0, []string{"o_proj"} }},
+		{"num_submatrix_attn: 9\nnum_submatrix_mlp: 7", []Override{{Key: "trainable_ratio", Value: "0.01", Source: "--trainable_ratio"}}, func(r *Recipe) {
+			r.TrainableRatio, r.MLPNumBlocks, r.TargetModules = 0.01, 7, []string{"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+		}},
+		{"num_submatrix_mlp: 7", nil, func(r *Recipe) { r.MLPNumBlocks = 7 }},
+		{"num_submatrix_attn: 9", []Override{{Key: "num_blocks", Value: "5", Source: "--num_blocks"}}, func(r *Recipe) { r.NumBlocks, r.TrainableRatio = 5, 0 }},
+	} {
+		r, _ := parse(t, c.text, c.overrides...)
+		want := Default()
+		c.want(&want)
+		if diff := cmp.Diff(string(want.Resolved()), string(r.Resolved())); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", c.text, diff)
+		}
+	}
+}
+
 func TestAliasesAreSound(t *testing.T) {
 	seen := map[string]bool{}
 	for _, a := range aliases {
@@ -220,6 +257,10 @@ func TestProblems(t *testing.T) {
 			"resume_from_checkpoint (--resume_from_checkpoint) and overwrite_output_dir (recipe.yaml:1) contradict each other: the newest checkpoint would be overwritten; keep one",
 			"recipe.yaml:2: block_size: got 8, expected 16 or more, or 0 for a size that fits",
 		}},
+		{"iters: 1000\ngrad_accumulation_steps: 4", nil, []string{
+			"recipe.yaml:1: iters counts passes, of which 4 make a step here (gradient_accumulation_steps); give max_steps: 250"}},
+		{"", []Override{{Key: "iters", Value: "8", Source: "--iters"}, {Key: "gradient_accumulation_steps", Value: "2"}}, []string{
+			"--iters: iters counts passes, of which 2 make a step here (gradient_accumulation_steps); give max_steps: 4"}},
 		{"early_stopping_patience: 2", nil, []string{
 			"recipe.yaml:1: early_stopping_patience: needs eval_dataset or val_size",
 			"recipe.yaml:1: early_stopping_patience: needs eval_steps",
@@ -266,6 +307,7 @@ func TestNoEffect(t *testing.T) {
 		"finetuning_type: lora\nblock_size: 64":         "recipe.yaml:2: block_size has no effect with finetuning_type lora",
 		"lora_rank: 4":                                  "recipe.yaml:1: lora_rank has no effect with finetuning_type smt",
 		"max_steps: 5\nnum_train_epochs: 3":             "recipe.yaml:2: num_train_epochs has no effect beside max_steps",
+		"train_on_prompt: true\nmask_history: true":     "recipe.yaml:2: mask_history has no effect beside train_on_prompt",
 		"warmup_steps: 5\nwarmup_ratio: 0.1":            "recipe.yaml:2: warmup_ratio has no effect beside warmup_steps",
 		"warmup_learning_rate: 1":                       "recipe.yaml:1: warmup_learning_rate has no effect with warmup_update none",
 		"finetuning_type: full\ntarget_modules: q_proj": "recipe.yaml:2: target_modules has no effect with finetuning_type full",

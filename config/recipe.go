@@ -105,8 +105,8 @@ type Recipe struct {
 	ExcessLength string `key:"excess_length" default:"truncate" choices:"truncate|drop|raise" help:"what to do with longer rows"`
 	// Packing lets rows share a sequence. They do not see each other, and positions start at 0 in each.
 	Packing bool `key:"packing" default:"true" help:"let short rows share a sequence, without seeing each other"`
-	// MaxRows reads only the first rows of the dataset.
-	MaxRows int `key:"max_rows" default:"0" range:"[0,inf)" help:"rows of the dataset to use; 0: all"`
+	// MaxRows uses only the first rows of each file of Dataset and EvalDataset.
+	MaxRows int `key:"max_rows" default:"0" range:"[0,inf)" help:"rows of each file to use, from the first; 0: all"`
 
 	// FinetuningType is the method.
 	FinetuningType string `group:"method" key:"finetuning_type" default:"smt" choices:"smt|full|lora|dora" help:"what is trained"`
