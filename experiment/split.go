@@ -43,16 +43,15 @@ const (
 // rows of eval_dataset, or val_size rows, or a fifth up to 400; half of them, drawn at random, become validation rows, half test
 // rows.
 func SplitRows(dir string, r config.Recipe) (Split, error) {
-	rows, err := dataset.Load(r.Dataset, recipe.ReadOptions(r))
+	o := recipe.ReadOptions(r)
+	o.MaxRows = r.MaxRows
+	rows, err := dataset.Load(r.Dataset, o)
 	if err != nil {
 		return Split{}, err
 	}
-	if r.MaxRows > 0 && len(rows) > r.MaxRows {
-		rows = rows[:r.MaxRows]
-	}
 	var held []dataset.Row
 	if len(r.EvalDataset) > 0 {
-		if held, err = dataset.Load(r.EvalDataset, recipe.ReadOptions(r)); err != nil {
+		if held, err = dataset.Load(r.EvalDataset, o); err != nil {
 			return Split{}, err
 		}
 		_, held = holdOut(held, len(held)) // in random order: a file that is sorted by topic must not be halved by it
@@ -140,6 +139,7 @@ func rowJSON(r *dataset.Row) []byte {
 	type message struct {
 		Role    dataset.Role `json:"role"`
 		Content string       `json:"content"`
+		Weight  *int         `json:"weight,omitempty"`
 	}
 	var v any
 	switch r.Format {
@@ -151,7 +151,11 @@ func rowJSON(r *dataset.Row) []byte {
 	case dataset.FormatChat:
 		var all []message
 		for _, m := range r.Messages {
-			all = append(all, message{m.Role, m.Content})
+			one := message{Role: m.Role, Content: m.Content}
+			if m.Masked {
+				one.Weight = new(int)
+			}
+			all = append(all, one)
 		}
 		v = struct {
 			Messages []message `json:"messages"`

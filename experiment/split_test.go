@@ -87,3 +87,40 @@ func TestSplitOfEvaluationRows(t *testing.T) {
 		}
 	}
 }
+
+// TestSplitKeepsRowsWhole splits chats of two files, of each of which max_rows uses the first, with answers that carry no loss: they
+// carry none in the files of the split.
+func TestSplitKeepsRowsWhole(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for f := range 2 {
+		var text strings.Builder
+		for i := range 20 {
+			fmt.Fprintf(&text, `{"messages": [{"role": "user", "content": "q%d.%d"}, {"role": "assistant", "content": "draft", "weight": 0}, {"role": "user", "content": "again"}, {"role": "assistant", "content": "answer"}]}`+"\n", f, i)
+		}
+		files = append(files, filepath.Join(dir, fmt.Sprintf("%d.jsonl", f)))
+		if err := os.WriteFile(files[f], []byte(text.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := config.Default()
+	r.Dataset, r.MaxRows, r.ValSize = files, 15, 10
+	s, err := SplitRows(filepath.Join(dir, "data"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := dataset.Load([]string{s.Train, s.Validation, s.Test}, dataset.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[byte]int{}
+	for _, row := range rows {
+		of[row.Messages[0].Content[1]]++
+		if !row.Messages[1].Masked || row.Messages[3].Masked {
+			t.Errorf("%s: the answers that carry no loss are %t and %t, expected the first alone", row.Messages[0].Content, row.Messages[1].Masked, row.Messages[3].Masked)
+		}
+	}
+	if of['0'] != 15 || of['1'] != 15 {
+		t.Errorf("rows of the two files: %v, expected 15 of each", of)
+	}
+}
