@@ -135,7 +135,7 @@ func TestErrors(t *testing.T) {
 		{"unknown task", []string{"eval", "--model_name_or_path", modelDir, "--task", "chess", "--dataset", rows}, ExitUsage, []string{"boolq"}},
 		{"bad temperature", []string{"generate", "--model_name_or_path", modelDir, "--prompt", "a", "--temperature", "-1"}, ExitUsage, []string{"temperature -1"}},
 		{"long prompt", []string{"generate", "--model_name_or_path", modelDir, "--prompt", strings.Repeat("a", 200)}, ExitUsage, []string{"200 tokens and up to 128 new ones"}},
-		{"output over the model", []string{"train", "--model_name_or_path", taken + "/model", "--dataset", rows, "--output_dir", taken}, ExitUsage, []string{"which the run reads"}},
+		{"output over the model", []string{"train", "--model_name_or_path", taken + "/model", "--dataset", rows, "--output_dir", taken, "--overwrite_output_dir"}, ExitUsage, []string{"which the run reads"}},
 		{"random weights, no tokenizer", []string{"train", "--init_config", modelDir + "/config.json", "--dataset", rows, "--output_dir", out}, ExitUsage, []string{"--tokenizer"}},
 		{"unknown method", []string{"bench", "step", "--config", modelDir, "--method", "foo"}, ExitUsage, []string{`"foo"`, "expected smt"}},
 		{"unknown config", []string{"bench", "step", "--config", dir + "/none"}, ExitUsage, []string{"none of S, M, L"}},
