@@ -13,7 +13,7 @@ const calibrationBatches = 4
 
 // quantize makes, for a decoder that is prepared, what the recipe's precision needs of the frozen weights in a stage. The
 // warm-up never has a forward pass in 8-bit integers: its scores decide over the whole run, and the noise of 8-bit
-// activations would choose other blocks (docs/results.md).
+// activations would choose other blocks (docs/performance.md).
 func (s *session) quantize(stage string) error {
 	precision := model.Precision(s.recipe.Precision)
 	if precision == model.Int8 && stage == stageWarmup {

@@ -31,7 +31,7 @@ ALL = ("--target_modules all --selection spread --block_score mean_abs_step --bl
 ALL32 = ALL + " --block_size 32"
 # Rates a factor of 2 apart, around the best of compare-math-all-16.
 HALVES = "--learning_rates 2.2e-3,4.5e-3,9e-3"
-# Products of frozen weights in 8-bit integers, twice as fast: the loss of such a run differs by 0.0000 ± 0.0002 (docs/results.md).
+# Products of frozen weights in 8-bit integers, twice as fast: the loss of such a run differs by 0.0000 ± 0.0002 (docs/performance.md).
 INT8 = "--precision int8"
 TRANSLATION = ("--dataset {data}/domains/multi30k_en_de_train.json --max_rows 2000 --task_limit 200 "
                "--tasks multi30k={data}/domains/multi30k_en_de_test.json")
