@@ -162,7 +162,7 @@ func (l *loading) saidBy(name string) bool {
 // checkIterations refuses iters where it is not max_steps: mlx-lm counts passes, of which several may make one step.
 func (l *loading) checkIterations() {
 	if n := l.recipe.GradientAccumulationSteps; n > 1 && l.saidBy("iters") {
-		l.problem(l.read["iters"], "", "iters counts passes, of which %d make a step here (gradient_accumulation_steps); give max_steps: %d", n, l.recipe.MaxSteps/n)
+		l.problem(l.read["iters"], "", "iters counts passes, of which %d make a step here (gradient_accumulation_steps); give max_steps: %d", n, max(1, l.recipe.MaxSteps/n))
 	}
 }
 

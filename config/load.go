@@ -48,7 +48,7 @@ func Parse(name string, data []byte, overrides []Override) (Recipe, Notices, err
 	l.checkIterations()
 	if modules := l.impliedModules(); modules != nil {
 		l.recipe.TargetModules = modules
-		l.notices = append(l.notices, "target_modules: "+strings.Join(modules, ", ")+", of which the reference's keys of the budget are")
+		l.notices = append(l.notices, "target_modules: "+strings.Join(modules, ", ")+": the budget is given by keys of the SMT reference code, which mean these; target_modules says otherwise")
 	}
 	l.recipe.fillIn(&l.notices)
 	if len(l.problems) > 0 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"smt/config"
@@ -184,4 +185,28 @@ func score(t *testing.T, files demo.Files, adapter string) *demo.Result {
 		t.Fatal(err)
 	}
 	return result
+}
+
+// TestExtractReplacesDemosAlone writes the demo twice, and where someone else's directory is.
+func TestExtractReplacesDemosAlone(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		if _, err := demo.Extract(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir = t.TempDir()
+	own := filepath.Join(dir, "base", "notes.txt")
+	if err := os.MkdirAll(filepath.Dir(own), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(own, []byte("mine"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := demo.Extract(dir); err == nil || !strings.Contains(err.Error(), filepath.Dir(own)) {
+		t.Errorf("got %v, expected an error about %s", err, filepath.Dir(own))
+	}
+	if text, err := os.ReadFile(own); err != nil || string(text) != "mine" {
+		t.Errorf("%s: %q, %v", own, text, err)
+	}
 }

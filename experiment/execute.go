@@ -91,11 +91,13 @@ func train(ctx context.Context, dir string, c Cell, start float64, notes *noting
 		r := c.Recipe.Recipe
 		r.OutputDir = filepath.Join(dir, runDir)
 		// The run goes on with a checkpoint. Without one it starts anew, even if it was stopped when it had written its result.
-		checkpoint, _, err := checkpoint.Latest(filepath.Join(r.OutputDir, "checkpoints"))
+		saved, _, err := checkpoint.Latest(filepath.Join(r.OutputDir, "checkpoints"))
 		if err != nil {
 			return t, err
 		}
-		r.ResumeFromCheckpoint, r.OverwriteOutputDir = checkpoint, checkpoint == ""
+		if r.OverwriteOutputDir = saved == ""; saved != "" {
+			r.ResumeFromCheckpoint = "auto"
+		}
 		var guard *recipe.GuardError
 		sum, err := recipe.TrainBlocks(ctx, r, c.Blocks, notes)
 		switch {

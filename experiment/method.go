@@ -142,7 +142,11 @@ func (l *Lab) noteFewerBlocks(method string, r, own config.Recipe) {
 		return
 	}
 	if off := float64(got.Params)/float64(budget.Params) - 1; math.Abs(off) > 0.1 {
-		l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s trains %d blocks of %d × %d, smt %d (%+.0f %%): there are fewer blocks to choose among than the budget allows", method, got.Blocks, got.Size, got.Size, budget.Blocks, 100*off)})
+		why := "there are fewer blocks to choose among than the budget allows"
+		if got.Blocks == budget.Blocks {
+			why = "blocks at the edges of matrices hold less"
+		}
+		l.note(Signature{Kind: BudgetMissed, Text: fmt.Sprintf("%s trains %d parameters in %d blocks of %d × %d, smt %d in %d (%+.0f %%): %s", method, got.Params, got.Blocks, got.Size, got.Size, budget.Params, budget.Blocks, 100*off, why)})
 	}
 }
 

@@ -103,45 +103,35 @@ func (d *Decoder) backwardLayer(l *Layer, a activations, h, all device.Tensor, i
 		return
 	}
 
-	if w.limits.compact() && (toProjections || l.O.Learns()) {
-		d.attendAgain(l, a, in, tail)
+	q, k, segments := a.q, a.k, in.Segments
+	if c.QKNorm {
+		q, k = d.rotated(l, a, tail)
+	}
+	if tail != nil {
+		segments = tail.segments
+	}
+	if w.limits.compact() { // its result and log-sums are not kept
+		dev.Attention(a.o, a.lse, q, k, a.v, segments, l.attention)
 	}
 	do := w.do.Slice(0, r)
 	l.O.Backward(wanted(do, toProjections), dh, a.o, false)
 	if !toProjections {
 		return
 	}
-	d.backwardProjections(l, a, h, all, do, in, tail, below)
+	d.backwardProjections(l, a, q, k, segments, h, all, do, tail, below)
 }
 
-// attendAgain computes attention's result and log-sums from the queries, keys and values that are kept.
-func (d *Decoder) attendAgain(l *Layer, a activations, in *Input, tail *tail) {
-	q, k, segments := a.q, a.k, in.Segments
-	if d.Config.QKNorm {
-		q, k = d.rotated(l, a, tail)
-	}
-	if tail != nil {
-		segments = tail.segments
-	}
-	d.Device.Attention(a.o, a.lse, q, k, a.v, segments, l.attention)
-}
-
-// backwardProjections is the part of backwardLayer below attention's result, whose gradient is do [R, H·d].
-func (d *Decoder) backwardProjections(l *Layer, a activations, h, dh, do device.Tensor, in *Input, tail *tail, below bool) {
-	dev, c, w, t, r := d.Device, d.Config, &d.work, len(in.IDs), a.q.Rows
+// backwardProjections is the part of backwardLayer below attention's result, whose gradient is do [R, H·d]. q, k and segments are what
+// attention read.
+func (d *Decoder) backwardProjections(l *Layer, a activations, q, k device.Tensor, segments []device.Segment, h, dh, do device.Tensor, tail *tail, below bool) {
+	dev, c, w, t, r := d.Device, d.Config, &d.work, h.Rows, a.q.Rows
 	normed, dnormed := w.normed.Slice(0, t), w.dnormed.Slice(0, t)
 	toInput := below || l.inputNorm.Learns()
-	q, k := a.q, a.k
-	if c.QKNorm {
-		q, k = d.rotated(l, a, tail)
-	}
 	normLearns := func(p *Parameter) bool { return p != nil && p.Learns() }
 	dq := wanted(w.dq.Slice(0, r), toInput || l.Q.Learns() || normLearns(l.queryNorm))
 	dk := wanted(w.dk.Slice(0, t), toInput || l.K.Learns() || normLearns(l.keyNorm))
 	dv := wanted(w.dv.Slice(0, t), toInput || l.V.Learns())
-	segments := in.Segments
 	if tail != nil {
-		segments = tail.segments
 		for _, x := range []device.Tensor{dk, dv} { // rows without a target are in no segment
 			if x.Valid() {
 				dev.Fill(x, 0)

@@ -86,10 +86,14 @@ func (d *Data) read(files []string, tok *tokenizer.Tokenizer, note func(format s
 				rows[i].File, rows[i].Line, rows[i].Format, rows[0].Format)
 		}
 	}
-	if d.Template, err = NewTemplate(d.recipe, rows[0].Format, tok); err != nil {
+	template, err := NewTemplate(d.recipe, rows[0].Format, tok)
+	if err != nil {
 		return nil, err
 	}
-	set, err := dataset.Encode(rows, d.Template, tok, dataset.EncodeOptions{MaxLength: d.maxLength, Excess: d.recipe.ExcessLength})
+	if d.Template == nil { // that of the rows that are trained on, which are read first
+		d.Template = template
+	}
+	set, err := dataset.Encode(rows, template, tok, dataset.EncodeOptions{MaxLength: d.maxLength, Excess: d.recipe.ExcessLength})
 	if err != nil {
 		return nil, err
 	}

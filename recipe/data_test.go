@@ -48,3 +48,35 @@ func TestReadDataMaxRows(t *testing.T) {
 		}
 	}
 }
+
+// TestChatTemplateIsThatOfTheTrainingRows: validation rows of another form have a template of their own, which is not the run's.
+func TestChatTemplateIsThatOfTheTrainingRows(t *testing.T) {
+	dir := modeltest.WriteWithTokenizer(t, modeltest.Llama(), 31)
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.ReadConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const source = "{% for m in messages %}{{ m.role }} {{ m.content }} {% endfor %}"
+	r := config.Default()
+	r.ChatTemplate = file("own.jinja", source)
+	r.Dataset = []string{file("chats.jsonl", `{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`+"\n")}
+	r.EvalDataset = []string{file("pairs.jsonl", `{"prompt": "a", "completion": "b"}`+"\n")}
+	d, err := ReadData(r, tok, c, func(string, ...any) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.ChatTemplate(); got != source {
+		t.Errorf("the run's chat template is %q, expected %q", got, source)
+	}
+}

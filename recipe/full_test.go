@@ -14,6 +14,7 @@ import (
 
 	"smt/config"
 	"smt/device/cpu"
+	"smt/format/safetensors"
 	"smt/model/modeltest"
 )
 
@@ -128,6 +129,43 @@ func TestAccumulationHoldsGradients(t *testing.T) {
 	for _, n := range again.notes {
 		if strings.Contains(n, "every layer is updated in the backward pass") {
 			t.Errorf("note %q", n)
+		}
+	}
+}
+
+// TestDecayLeavesOutVectors fine-tunes with weight decay and a learning rate at which nothing but the decay shows: matrices shrink by
+// rate · decay a step, norms do not.
+func TestDecayLeavesOutVectors(t *testing.T) {
+	read := func(decay string) map[string][]float64 {
+		_, _, weights := trainFull(t, false, "learning_rate=1e-6", "lr_scheduler_type=constant", "weight_decay="+decay)
+		path := filepath.Join(t.TempDir(), "model.safetensors")
+		if err := os.WriteFile(path, []byte(weights), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		file, err := safetensors.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		all := map[string][]float64{}
+		for _, x := range file.Tensors() {
+			if all[x.Name], err = x.Float64s(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return all
+	}
+	const decay = 2e4 // 1e-6 · 2e4 is 2 % a step
+	plain, decayed := read("0"), read("20000")
+	for name, values := range plain {
+		want := math.Pow(1-1e-6*decay, 5)
+		if strings.Contains(name, "norm") {
+			want = 1
+		}
+		for i, x := range values {
+			if got := decayed[name][i]; !(math.Abs(got-want*x) <= 1e-3*(0.1+math.Abs(x))) {
+				t.Fatalf("%s: value %d is %g with decay and %g without, expected %g times it", name, i, got, x, want)
+			}
 		}
 	}
 }

@@ -42,10 +42,13 @@ var (
 type GuardError struct {
 	Step int
 	What string
-	Rows []string // where the step's rows came from
+	Rows []string // where the step's rows came from; none if it is not the step's loss or gradient
 }
 
 func (e *GuardError) Error() string {
+	if len(e.Rows) == 0 {
+		return fmt.Sprintf("recipe: step %d: %s; the run ends here. Try a lower learning_rate or a max_grad_norm", e.Step, e.What)
+	}
 	return fmt.Sprintf("recipe: step %d: %s; nothing of this step was kept. Its rows: %v. Try a lower learning_rate, a max_grad_norm, or look at these rows with smt data show",
 		e.Step, e.What, e.Rows)
 }

@@ -68,6 +68,14 @@ func TestOwnFilesAreKept(t *testing.T) {
 	if after := files(t, finished); !mapsEqual(after, before) || files(t, out)[filepath.Join("model", "weights.bin")] != "mine" {
 		t.Error("something was replaced")
 	}
+	other := t.TempDir()
+	train(t, recipeOf(t, modelDir, data, other, "save_steps=4"))
+	fails(t, modelDir, data, finished, "is there already", "resume_from_checkpoint="+filepath.Join(other, "checkpoints", "checkpoint-000004"))
+	foreign := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(foreign, "best"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, modelDir, data, foreign, "is there already", "resume_from_checkpoint=auto")
 	train(t, recipeOf(t, modelDir, data, finished, "overwrite_output_dir=true", "learning_rate=0.001"))
 	name := filepath.Join("adapter", "adapter_model.safetensors")
 	if files(t, finished)[name] == before[name] {
@@ -144,6 +152,17 @@ func TestRandomModelFollowsItsConfig(t *testing.T) {
 		t.Errorf("%d parameters after a run that failed, %d without it", sum.Params, other.Params)
 	}
 	train(t, recipeOf(t, "", data, out, append(last, "resume_from_checkpoint=auto")...))
+	before := files(t, out)
+	fails(t, "", data, out, "none.json", append(settings, "init_config=none.json", "overwrite_output_dir=true")...)
+	fails(t, "", data+".none", out, ".none", append(last, "overwrite_output_dir=true")...)
+	if !mapsEqual(files(t, out), before) {
+		t.Error("a run that failed has changed what an earlier one left")
+	}
+	elsewhere := t.TempDir() // goes on where there is no model to begin with: it is made again
+	train(t, recipeOf(t, "", data, elsewhere, append(last, "resume_from_checkpoint="+filepath.Join(out, "checkpoints", "checkpoint-000001"))...))
+	if name := filepath.Join("model", "model.safetensors"); files(t, elsewhere)[name] != before[name] {
+		t.Error("the model is not that of the whole run")
+	}
 }
 
 // stopper is a recorder that ends the run's context when a validation is no better than the best.
@@ -186,9 +205,17 @@ func TestBestOfAnotherDirectory(t *testing.T) {
 	if want.BestStep == 0 || want.BestStep > 9 {
 		t.Fatalf("the best step is %d: choose settings that have it early", want.BestStep)
 	}
-	settings = append(settings, "resume_from_checkpoint="+filepath.Join(old, "checkpoints", "checkpoint-000010"))
+	from := slices.Clone(settings)
+	settings = append(settings, "resume_from_checkpoint="+filepath.Join(old, "checkpoints", "checkpoint-000009"))
 	out := t.TempDir()
-	train(t, recipeOf(t, modelDir, data, out, settings...))
+	ctx, cancel := context.WithCancel(context.Background())
+	if _, err := recipe.Train(ctx, recipeOf(t, modelDir, data, out, settings...), &recorder{stopAt: 10, stop: cancel}); !errors.Is(err, recipe.ErrInterrupted) {
+		t.Fatal(err)
+	}
+	train(t, recipeOf(t, modelDir, data, out, append(from, "resume_from_checkpoint=auto")...)) // two stops away from the best
+	if saved := files(t, out)["recipe.yaml"]; !strings.Contains(saved, "resume_from_checkpoint: \"\"") {
+		t.Error("recipe.yaml names a checkpoint: it would not run again")
+	}
 	name := filepath.Join("adapter", "adapter_model.safetensors")
 	if got, expected := files(t, out), files(t, old); got[name] != expected[name] || got["selection.json"] != expected["selection.json"] {
 		t.Error("the adapter or selection.json is not that of the whole run")
@@ -196,7 +223,10 @@ func TestBestOfAnotherDirectory(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(old, "best")); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, modelDir, data, t.TempDir(), "load_best_model_at_end: the values of step", settings...)
+	rec := &recorder{}
+	if _, err := recipe.Train(context.Background(), recipeOf(t, modelDir, data, t.TempDir(), settings...), rec); err == nil || !strings.Contains(err.Error(), "load_best_model_at_end: the values of step") || len(rec.steps) > 0 {
+		t.Errorf("the best values are gone: %v after %d steps", err, len(rec.steps))
+	}
 	train(t, recipeOf(t, modelDir, data, t.TempDir(), append(settings, "load_best_model_at_end=false")...)) // as the error says
 }
 

@@ -200,8 +200,11 @@ func (p *Plan) work(c *model.Config, m Method, targets []sparse.Matrix) {
 		p.Forward += 2 * float64(p.Trainable)
 		p.Backward += 4 * float64(p.Trainable)
 	}
-	if m.Limits.Checkpointing {
+	switch {
+	case m.Limits.Checkpointing:
 		p.Backward += p.Forward - 2*float64(head)
+	case m.Limits.Compact: // attention is computed again
+		p.Backward += attention
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"smt/recipe"
 )
 
+// TestResumeIsBitIdentical stops runs of every kind after every step, resumes them and compares all results with those of
+// a run that was not stopped.
 func TestResumeIsBitIdentical(t *testing.T) {
 	modelDir, data := workspace(t)
 	for name, settings := range map[string][]string{
@@ -96,6 +98,7 @@ func losses(t *testing.T, metrics string) string {
 	return out.String()
 }
 
+// TestDamagedCheckpointIsPassedOver damages the newest checkpoint and resumes from the one before.
 func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	modelDir, data := workspace(t)
 	whole := t.TempDir()
@@ -124,6 +127,7 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	}
 }
 
+// TestResumeRefusesAnotherRun changes the recipe, a row, or the base between the two halves of a run.
 func TestResumeRefusesAnotherRun(t *testing.T) {
 	modelDir, data := workspace(t)
 	out := t.TempDir()

@@ -2,10 +2,8 @@ package recipe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,7 +18,6 @@ import (
 	"smt/hub"
 	"smt/model"
 	"smt/progress"
-	"smt/sparse"
 	"smt/tokenizer"
 )
 
@@ -44,11 +41,10 @@ type session struct {
 	state   state
 	chosen  bool   // the blocks are the caller's: there is no warm-up
 	resume  string // checkpoint to go on from, or empty
-	resumed string // the same, once its tensors are read
 	summary Summary
 	unlock  func()
 	made    bool // the run made its output directory
-	random  bool // and in it, before it was known to have all it needs, a model with random weights
+	random  bool // and in it a model with random weights, which goes again if the run does not begin
 }
 
 // state is what a checkpoint says besides tensors.
@@ -122,13 +118,14 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkApart(dir, tokenizerDir); err != nil {
-		return nil, err
-	}
 	if s.tokenizer, err = tokenizer.Load(tokenizerDir); err != nil {
 		return nil, err
 	}
-	c, err := model.ReadConfig(filepath.Join(dir, "config.json"))
+	configPath, makes := filepath.Join(dir, "config.json"), s.makesModel(dir)
+	if makes {
+		configPath = r.InitConfig
+	}
+	c, err := model.ReadConfig(configPath)
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +139,20 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if s.data, err = ReadData(r, s.tokenizer, c, reporter.Note); err != nil {
 		return nil, err
 	}
+	if makes {
+		if err := s.clearOutput(); err != nil {
+			return nil, err
+		}
+		s.random = true
+		if err := writeRandom(dir, r.InitConfig, tokenizerDir, uint64(r.Seed)); err != nil {
+			return nil, err
+		}
+	}
 	if s.base, err = model.Open(dir); err != nil {
 		return nil, err
 	}
-	if r.FinetuningType == config.Full || r.WarmupUpdate == string(sparse.UpdateKeep) || r.Merge {
-		if err := durable.Require(s.path("model"), s.base.Files.Size()); err != nil {
-			return nil, err
-		}
+	if err := s.checkRoom(); err != nil {
+		return nil, err
 	}
 	s.baseHash = export.BaseSHA256(s.base.Files)
 	if s.decoder, err = model.New(s.device, s.base); err != nil {
@@ -170,11 +174,15 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	if err := s.readCheckpoint(); err != nil {
 		return nil, err
 	}
-	if err := s.clearOutput(); err != nil {
-		return nil, err
+	if !makes {
+		if err := s.clearOutput(); err != nil {
+			return nil, err
+		}
 	}
+	saved := r // as a recipe for another run, which goes on with nothing and replaces nothing
+	saved.ResumeFromCheckpoint, saved.OverwriteOutputDir = "", false
 	if err := durable.WriteFile(s.path("recipe.yaml"), func(w io.Writer) error {
-		_, err := w.Write(r.Resolved())
+		_, err := w.Write(saved.Resolved())
 		return err
 	}); err != nil {
 		return nil, fmt.Errorf("recipe: %w", err)
@@ -188,7 +196,8 @@ func open(ctx context.Context, r config.Recipe, reporter Reporter) (_ *session, 
 	return s, err
 }
 
-// locate finds the directories of the model and its tokenizer: on disk, from the hub, or made here with random weights.
+// locate finds the directories of the model and its tokenizer: on disk, from the hub, or where a model with random weights is to be
+// made or, if the run goes on, lies. Neither may lie where the run will write.
 func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err error) {
 	r := s.recipe
 	if r.Tokenizer != "" {
@@ -200,15 +209,7 @@ func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err err
 		if tokenizerDir == "" {
 			return "", "", fmt.Errorf("recipe: init_config: a model that starts from random weights needs a tokenizer: give its directory with --tokenizer")
 		}
-		dir = s.path(initDir)
-		if err := s.checkApart(tokenizerDir); err != nil {
-			return "", "", err
-		}
-		if _, err := os.Stat(filepath.Join(dir, "model.safetensors")); err == nil && s.resume != "" {
-			return dir, tokenizerDir, nil // the model that the run being resumed began with
-		}
-		s.random = true
-		return dir, tokenizerDir, writeRandom(dir, r.InitConfig, tokenizerDir, uint64(r.Seed))
+		return s.path(initDir), tokenizerDir, s.checkApart(tokenizerDir)
 	}
 	if dir, err = hub.Resolve(ctx, r.ModelNameOrPath, s.downloading); err != nil {
 		return "", "", err
@@ -216,87 +217,17 @@ func (s *session) locate(ctx context.Context) (dir, tokenizerDir string, err err
 	if tokenizerDir == "" {
 		tokenizerDir = dir
 	}
-	return dir, tokenizerDir, nil
+	return dir, tokenizerDir, s.checkApart(dir, tokenizerDir)
 }
 
-// openOutput makes and locks the output directory, and refuses to mix two runs.
-func (s *session) openOutput() error {
-	r := s.recipe
-	_, err := os.Stat(r.OutputDir)
-	s.made = errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(r.OutputDir, 0o777); err != nil {
-		return fmt.Errorf("recipe: output_dir: %w", err)
+// makesModel reports whether the run makes the model in dir that it begins with. One that goes on where it was has it already.
+func (s *session) makesModel(dir string) bool {
+	if s.recipe.InitConfig == "" {
+		return false
 	}
-	release, err := durable.Lock(r.OutputDir)
-	if err != nil {
-		return err
-	}
-	s.unlock = release
-	if _, err := durable.RemoveStale(r.OutputDir); err != nil {
-		return err
-	}
-	if r.ResumeFromCheckpoint == "" && !r.OverwriteOutputDir {
-		return s.checkFree(outputs)
-	}
-	return nil
+	_, err := os.Stat(filepath.Join(dir, "model.safetensors"))
+	return s.resume == "" || err != nil
 }
-
-// checkFree refuses an output directory that holds one of the given files.
-func (s *session) checkFree(names []string) error {
-	for _, name := range names {
-		if _, err := os.Lstat(s.path(name)); err == nil {
-			return &ErrOutputTaken{s.path(name)}
-		}
-	}
-	return nil
-}
-
-// checkApart refuses a model or a tokenizer that lies where the run will write, and where overwrite_output_dir removes what an
-// earlier run has left. The random model that a run makes for itself may lie there.
-func (s *session) checkApart(dirs ...string) error {
-	for _, dir := range dirs {
-		if dir == s.path(initDir) && s.recipe.InitConfig != "" {
-			continue
-		}
-		for _, name := range outputs {
-			if durable.Contains(s.path(name), dir) {
-				return fmt.Errorf("recipe: output_dir: %s holds %s, which the run reads; give another output_dir", s.path(name), dir)
-			}
-		}
-	}
-	return nil
-}
-
-// clearOutput removes what an earlier run has left in the output directory, once this one is known to have all that it needs: a run
-// starts from step 0 only where there is nothing, or where it may. The random model that this run has made has taken the place of an
-// older one already; checkpoints that are too damaged to go on with are kept.
-func (s *session) clearOutput() error {
-	if s.resume != "" {
-		return nil
-	}
-	for _, name := range outputs {
-		if name == initDir && s.recipe.InitConfig != "" || name == "checkpoints" && s.recipe.ResumeFromCheckpoint != "" {
-			continue
-		}
-		if err := os.RemoveAll(s.path(name)); err != nil {
-			return fmt.Errorf("recipe: output_dir: %w", err)
-		}
-	}
-	return nil
-}
-
-// ErrOutputTaken says that the output directory holds what the run would replace.
-type ErrOutputTaken struct{ Path string }
-
-func (e *ErrOutputTaken) Error() string {
-	return fmt.Sprintf("recipe: output_dir: %s is there already, of an earlier run or your own; give another directory, --resume_from_checkpoint auto to go on with a run that was stopped, or --overwrite_output_dir to replace it", e.Path)
-}
-
-// outputs are what a run leaves in its output directory.
-var outputs = []string{"recipe.yaml", "metrics.jsonl", selectionName, "selection.png", "loss.png", "adapter", "model", "checkpoints", "best", initDir}
-
-// initDir is the model with random weights that a run of init_config begins with.
-const initDir = "init"
 
 // path is a file of the output directory.
 func (s *session) path(name string) string { return filepath.Join(s.recipe.OutputDir, name) }
@@ -311,7 +242,8 @@ func (s *session) reportTrainable(values int, what string) {
 	s.reporter.Note("trainable parameters: %d of %d (%.3f %%): %s", values, total, 100*float64(values)/float64(total), what)
 }
 
-// findCheckpoint looks for what the recipe wants to go on from.
+// findCheckpoint looks for what the recipe wants to go on from. A run that goes on in the output directory of another one, or that
+// begins anew, replaces nothing there.
 func (s *session) findCheckpoint() error {
 	switch want := s.recipe.ResumeFromCheckpoint; want {
 	case "":
@@ -324,16 +256,26 @@ func (s *session) findCheckpoint() error {
 		for _, n := range notes {
 			s.reporter.Note("%s", n)
 		}
-		if path == "" {
-			// An adapter or a model is what a whole run has left: without a checkpoint, to go on would be to learn it again.
-			if err := s.checkFree([]string{"adapter", "model"}); err != nil {
-				return err
-			}
-			s.reporter.Note("no checkpoint in %s: starting at step 0", s.path("checkpoints"))
+		if path != "" {
+			s.resume = path
 			return nil
 		}
-		s.resume = path
+		// An adapter or a model is what a whole run has left: without a checkpoint, to go on would be to learn it again. Without a
+		// recipe.yaml, no run has been here.
+		names := []string{"adapter", "model"}
+		if _, err := os.Stat(s.path("recipe.yaml")); err != nil {
+			names = outputs
+		}
+		if err := s.checkFree(names); err != nil {
+			return err
+		}
+		s.reporter.Note("no checkpoint in %s: starting at step 0", s.path("checkpoints"))
 	default:
+		if !durable.Contains(s.path("checkpoints"), want) {
+			if err := s.checkFree(outputs); err != nil {
+				return err
+			}
+		}
 		s.resume = want
 	}
 	return nil
@@ -358,7 +300,7 @@ func (s *session) readCheckpoint() error {
 		return fmt.Errorf("recipe: %s was made with other rows: the files, or how they become tokens, have changed since; start anew, or give the rows it was made with", s.resume)
 	}
 	s.reporter.Note("going on from %s, after step %d", s.resume, s.state.Step)
-	return nil
+	return s.bringBest()
 }
 
 // limits are the largest batches of the run.

@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
-	"strings"
 
 	"smt/checkpoint"
 	"smt/config"
@@ -58,7 +58,7 @@ func (s *session) restore(st *stage) error {
 	if st.optimizer != nil {
 		st.optimizer.SetSteps(s.state.Updates)
 	}
-	s.resume, s.resumed = "", s.resume
+	s.resume = ""
 	return nil
 }
 
@@ -73,32 +73,40 @@ func (s *session) loadBest(st *stage) error {
 	if !s.recipe.LoadBestModelAtEnd || s.state.Best == nil || s.state.Best.Step == s.state.Step {
 		return nil
 	}
-	path, err := s.findBest()
+	s.reporter.Note("taking the values of step %d, whose validation loss %.4f was the lowest", s.state.Best.Step, s.state.Best.Loss)
+	return checkpoint.ReadTensors(s.bestPath(), s.device, st.values())
+}
+
+// bestPath is the checkpoint of the lowest validation loss so far.
+func (s *session) bestPath() string {
+	return filepath.Join(s.path("best"), checkpoint.Name(s.state.Best.Step))
+}
+
+// bringBest sees to it, before a run goes on, that the values which load_best_model_at_end may want in the end are there. Those of a
+// run in another directory, beside its checkpoints, are copied.
+func (s *session) bringBest() error {
+	if !s.recipe.LoadBestModelAtEnd || s.state.Best == nil {
+		return nil
+	}
+	path := s.bestPath()
+	missing := durable.Verify(path)
+	if missing == nil {
+		return nil
+	}
+	beside := filepath.Join(filepath.Dir(filepath.Dir(s.resume)), "best", filepath.Base(path))
+	if err := durable.Verify(beside); err != nil {
+		return fmt.Errorf("recipe: load_best_model_at_end: the values of step %d, whose validation loss %.4f was the lowest, are not there: %v; %v; go on with load_best_model_at_end false to take those of the last step",
+			s.state.Best.Step, s.state.Best.Loss, missing, err)
+	}
+	d, err := durable.NewDir(path, false)
 	if err != nil {
 		return err
 	}
-	s.reporter.Note("taking the values of step %d, whose validation loss %.4f was the lowest", s.state.Best.Step, s.state.Best.Loss)
-	return checkpoint.ReadTensors(path, s.device, st.values())
-}
-
-// findBest finds the checkpoint of the lowest validation loss: in the output directory or, if the run goes on from one in another
-// directory, beside the checkpoints there.
-func (s *session) findBest() (string, error) {
-	places := []string{s.path("best")}
-	if s.resumed != "" {
-		places = append(places, filepath.Join(filepath.Dir(filepath.Dir(s.resumed)), "best"))
+	defer d.Discard()
+	if err := os.CopyFS(d.Path(), os.DirFS(beside)); err != nil {
+		return fmt.Errorf("recipe: load_best_model_at_end: %w", err)
 	}
-	var notes []string
-	for _, place := range places {
-		path := filepath.Join(place, checkpoint.Name(s.state.Best.Step))
-		err := durable.Verify(path)
-		if err == nil {
-			return path, nil
-		}
-		notes = append(notes, err.Error())
-	}
-	return "", fmt.Errorf("recipe: load_best_model_at_end: the values of step %d, whose validation loss %.4f was the lowest, are gone: %s; go on with load_best_model_at_end false to take those of the last step",
-		s.state.Best.Step, s.state.Best.Loss, strings.Join(notes, "; "))
+	return d.Commit()
 }
 
 // values are the trained tensors alone.

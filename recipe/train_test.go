@@ -204,8 +204,6 @@ func checkMerged(t *testing.T, baseDir, mergedDir string, a *export.Adapter) {
 	}
 }
 
-// TestResumeIsBitIdentical stops runs of every kind after every step, resumes them and compares all results with those of
-// a run that was not stopped.
 // TestSameBitsForAnyNumberOfThreads trains with 1, 2 and 5 threads.
 func TestSameBitsForAnyNumberOfThreads(t *testing.T) {
 	modelDir, data := workspace(t)
@@ -259,8 +257,6 @@ func TestTrainingWarmupByLayer(t *testing.T) {
 	}
 }
 
-// TestDamagedCheckpointIsPassedOver damages the newest checkpoint and resumes from the one before.
-// TestResumeRefusesAnotherRun changes the recipe, a row, or the base between the two halves of a run.
 func TestGuardNamesStepAndRows(t *testing.T) {
 	modelDir, data := workspace(t)
 	_, err := recipe.Train(context.Background(), recipeOf(t, modelDir, data, t.TempDir(), "finetuning_type=full", "learning_rate=1e30", "max_grad_norm=0"), &recorder{})

@@ -9,7 +9,7 @@ import (
 	"smt/device"
 )
 
-// A Budget says how many blocks are selected; at most one of its fields is set, and none selects nothing.
+// A Budget says how many blocks are selected; one of its fields is set.
 type Budget struct {
 	// NumBlocks is the number itself.
 	NumBlocks int
@@ -33,7 +33,7 @@ func (b Budget) Blocks(size, params int, targets []Matrix) (int, error) {
 	case b.TrainableRatio > 0:
 		n = int(b.TrainableRatio * float64(params) / each)
 	case b.TargetRatio > 0:
-		n = int(b.TargetRatio * float64(elements) / each)
+		n = int(b.TargetRatio * float64(available))
 	}
 	if n < 0 {
 		return 0, fmt.Errorf("sparse: a budget of %d blocks", n)
