@@ -298,6 +298,11 @@ func TestShow(t *testing.T) {
 		!strings.Contains(out.String(), "1+1=\x1b[32m2</s>\x1b[0m\n") {
 		t.Errorf("%q, %v", out.String(), err)
 	}
+	out.Reset()
+	gaveUp := errors.New("gave up")
+	if err := Show(&out, rows[:1], template, byteTokenizer{failed: gaveUp}, ShowOptions{}); err != gaveUp || out.Len() > 0 {
+		t.Errorf("a tokenizer that gave up: %q, %v", out.String(), err)
+	}
 }
 
 func TestSplit(t *testing.T) {

@@ -43,6 +43,9 @@ func Show(w io.Writer, rows []Row, template *Template, tok ShowTokenizer, opt Sh
 		if err := e.encode(row, &text, &report); err != nil {
 			return err
 		}
+		if err := tok.Err(); err != nil {
+			return err
+		}
 		whole := len(e.rowIDs)
 		keep, err := e.fit(&report, Location{row.File, row.Line})
 		if err != nil {

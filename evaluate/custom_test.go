@@ -138,10 +138,11 @@ func TestLabels(t *testing.T) {
 }
 
 // Two of three rows "Yes" and the only "No" of x right: (2/3 + 1) / 2. One of y's two labels right: 1/2. The options of
-// pubmedqa are labels, too; those of a task of the papers are not.
+// pubmedqa are labels, too; those of a task of the papers are not, nor those that differ from row to row.
 func TestBalancedAccuracy(t *testing.T) {
-	rows := rowsOf([3]string{"a", "", "Yes"}, [3]string{"b", "", "Yes"}, [3]string{"c", "", "Yes"}, [3]string{"d", "", "No"},
-		[3]string{"e", "", "Yes"}, [3]string{"f", "", "No"})
+	const either, reversed = "Answer format: Yes/No", "Answer format: No/Yes"
+	rows := rowsOf([3]string{either, "", "Yes"}, [3]string{either, "", "Yes"}, [3]string{reversed, "", "Yes"}, [3]string{either, "", "No"},
+		[3]string{either, "", "Yes"}, [3]string{reversed, "", "No"})
 	for i, sub := range []string{"x", "x", "x", "x", "y", "y"} {
 		rows[i].Task = sub
 	}
@@ -163,6 +164,10 @@ func TestBalancedAccuracy(t *testing.T) {
 		if other := newResult(mustFind(t, name), Likelihood, rows, records); other.BalancedAccuracy != nil {
 			t.Errorf("%+v: a task without labels", other)
 		}
+	}
+	rows[5].Instruction = "Answer format: No/Maybe"
+	if other := newResult(Task{Name: "mine", kind: choice}, Likelihood, rows, records); other.BalancedAccuracy != nil {
+		t.Errorf("%+v: the rows list different options", other)
 	}
 }
 

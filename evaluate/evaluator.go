@@ -168,6 +168,10 @@ func (e *Evaluator) runLikelihood(ctx context.Context, template *dataset.Templat
 		}
 		questions = append(questions, q)
 	}
+	// A record is believed by whoever goes on with it, so that none may come of ids that the tokenizer does not vouch for.
+	if err := e.Tokenizer.Err(); err != nil {
+		return err
+	}
 	wanted := func(pass []*question) bool {
 		return slices.ContainsFunc(pass, func(q *question) bool { return !file.done[q.row] })
 	}
@@ -214,6 +218,9 @@ func (e *Evaluator) runGeneration(ctx context.Context, template *dataset.Templat
 				"leave the row out, or generate fewer: the protocol %s with a smaller max_new_tokens", len(prompt), options.MaxNewTokens, limit, Greedy))
 		}
 		places, texts, prompts = append(places, i), append(texts, text.Content), append(prompts, prompt)
+	}
+	if err := e.Tokenizer.Err(); err != nil { // as in runLikelihood
+		return err
 	}
 	return generate.Each(e.Decoder, prompts, options, func(i int, tokens []int32) error {
 		whole := append(prompts[i][:len(prompts[i]):len(prompts[i])], tokens...)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"smt/dataset"
 	"smt/durable"
@@ -72,7 +73,7 @@ func hashRows(rows []dataset.Row) string {
 		write(string(r.Format), r.Instruction, r.Input, r.Output, r.Prompt, r.Completion, r.Text, r.Answer, r.Task, r.Setup)
 		write(r.Tests...)
 		for _, m := range r.Messages {
-			write(string(m.Role), m.Content)
+			write(string(m.Role), m.Content, strconv.FormatBool(m.Masked))
 		}
 	}
 	return hex.EncodeToString(hash.Sum(nil))

@@ -14,10 +14,10 @@ type Result struct {
 	Total         int     `json:"total"`
 	Accuracy      float64 `json:"accuracy"`       // Correct / Total
 	StandardError float64 `json:"standard_error"` // of the accuracy, sqrt(p·(1-p)/(n-1))
-	// BalancedAccuracy is set for tasks whose answers are labels (pubmedqa, legalbench, tasks of other names with the kinds
-	// choice and label): the mean over the sub-tasks, with equal weights, of the mean
-	// over a sub-task's labels of the share of its rows that are right, as LegalBench scores its classifications (Guha et al.
-	// 2023). Guessing always the same label gives 1/labels, however often it occurs.
+	// BalancedAccuracy is set for tasks whose answers are labels (pubmedqa, legalbench, tasks of other names with the kind
+	// label, or with the kind choice if all rows list the same options): the mean over the sub-tasks, with equal weights, of
+	// the mean over a sub-task's labels of the share of its rows that are right, as LegalBench scores its classifications (Guha
+	// et al. 2023). Guessing always the same label gives 1/labels, however often it occurs.
 	BalancedAccuracy *float64 `json:"balanced_accuracy,omitempty"`
 	// Translation is set for tasks that are judged by it. Correct then counts the sentences that equal their reference.
 	Translation *TranslationScore `json:"translation,omitempty"`
@@ -31,7 +31,7 @@ func newResult(task Task, protocol string, rows []dataset.Row, records []Record)
 		}
 	}
 	result := accuracy(task.Name, protocol, correct, len(records))
-	if task.balances() {
+	if task.balances(rows) {
 		balanced := balancedAccuracy(rows, records)
 		result.BalancedAccuracy = &balanced
 	}

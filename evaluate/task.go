@@ -96,8 +96,24 @@ func (t Task) HasOptions() bool { return t.kind == choice || t.kind == label }
 func (t Task) HasLabels() bool { return t.kind == label }
 
 // balances reports whether accuracy is also taken label by label: where the answers are labels that say the same in every
-// row. The options of the papers' tasks mostly number what a row offers.
-func (t Task) balances() bool { return t.kind == label || t.kind == choice && t.pattern == nil }
+// row. The options of the papers' tasks mostly number what a row offers, and so do those of a task of another name if not all
+// of its rows list the same ones, in whatever order.
+func (t Task) balances(rows []dataset.Row) bool {
+	if t.kind != choice || t.pattern != nil {
+		return t.kind == label
+	}
+	var first []string
+	for i := range rows {
+		options, err := t.options(&rows[i])
+		if slices.Sort(options); i == 0 {
+			first = options
+		}
+		if err != nil || !slices.Equal(options, first) {
+			return false
+		}
+	}
+	return true
+}
 
 // RunsCode reports whether the task runs what the model writes.
 func (t Task) RunsCode() bool { return t.kind == code }

@@ -142,14 +142,14 @@ func (o *evalOptions) measure(cmd *cobra.Command, out *evalReport) error {
 			Records: job.records, Model: identity, Progress: func(done, _ int) { w.Rows(done) }}
 		if job.loss() {
 			loss, _, err := e.ResponseLoss(ctx, job.rows, o.length)
-			if err := cmp.Or(err, m.Tokenizer.Err()); err != nil {
+			if err != nil {
 				return err
 			}
 			out.loss(loss)
 			continue
 		}
 		result, _, err := e.Evaluate(ctx, job.task, job.protocol, job.rows)
-		if err := cmp.Or(err, m.Tokenizer.Err()); err != nil {
+		if err != nil {
 			return err
 		}
 		out.result(result)

@@ -46,6 +46,9 @@ array of strings, a JSON array of arrays of ids is printed.`,
 					ids[i] = []int32{}
 				}
 			}
+			if err := t.Err(); err != nil {
+				return err
+			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			if err := json.NewEncoder(out).Encode(ids); err != nil {
 				return err
@@ -66,6 +69,9 @@ array of strings, a JSON array of arrays of ids is printed.`,
 // showPieces prints every token of a text with its id, bytes and spelling in the vocabulary.
 func showPieces(cmd *cobra.Command, t *tokenizer.Tokenizer, text string, special bool) error {
 	ids, spans := t.EncodeOffsets(text, special, nil, nil)
+	if err := t.Err(); err != nil {
+		return err
+	}
 	var rows [][]string
 	for i, id := range ids {
 		piece, place := "", "added"
