@@ -245,10 +245,12 @@ func (c *ChatTemplate) turnSpans(content string, messages []Message, turns []tur
 	if err != nil {
 		return nil, false, err
 	}
-	// Some templates write the end of the sequence behind the last turn's token.
+	// Some templates write the end of the sequence behind the last turn's token; earlier turns end without it.
 	endings := []string{closing}
-	if fields := strings.Fields(closing); len(fields) > 1 {
-		endings = append(endings, fields[0])
+	if eos, ok := c.variables["eos_token"].(string); ok {
+		if own, found := strings.CutSuffix(closing, eos); found {
+			endings = append(endings, strings.TrimSpace(own))
+		}
 	}
 	previous := 0
 	for i, m := range messages {

@@ -145,23 +145,32 @@ func TestChatSpans(t *testing.T) {
 }
 
 // TestChatClosing: a template that writes more behind the last turn than behind earlier ones, as Phi-3's does, leaves none without its
-// token.
+// token, and gives none what belongs to the next.
 func TestChatClosing(t *testing.T) {
-	chat, err := NewChatTemplate("{% for m in messages %}<{{ m.role }}>\n{{ m.content }}<|end|>\n{% endfor %}{{ eos_token }}", ChatOptions{EOS: "</s>"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	messages := []Message{{Role: RoleUser, Content: "a"}, {Role: RoleAssistant, Content: "b"}, {Role: RoleUser, Content: "c"}, {Role: RoleAssistant, Content: "d"}}
-	text, err := chat.supervise(messages, TemplateOptions{})
-	if err != nil || text.AppendEOS {
-		t.Fatalf("%+v, %v", text, err)
-	}
-	var got []string
-	for _, s := range text.Supervised {
-		got = append(got, text.Content[s.Start:s.End])
-	}
-	if want := []string{"b<|end|>", "d<|end|>\n</s>"}; !slices.Equal(got, want) {
-		t.Errorf("supervised %q, expected %q", got, want)
+	for _, c := range []struct {
+		source string
+		want   []string
+	}{
+		{"{% for m in messages %}<{{ m.role }}>\n{{ m.content }}<|end|>\n{% endfor %}{{ eos_token }}", []string{"b<|end|>", "d<|end|>\n</s>"}},
+		{"{% for m in messages %}<{{ m.role }}>{{ m.content }}<|end|>{% endfor %}{{ eos_token }}", []string{"b<|end|>", "d<|end|></s>"}},
+		{"{% for m in messages %}### {{ m.role }}:\n{{ m.content }}\n{% endfor %}### End", []string{"b", "d\n### End"}},
+	} {
+		chat, err := NewChatTemplate(c.source, ChatOptions{EOS: "</s>"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := chat.supervise(messages, TemplateOptions{})
+		if err != nil || text.AppendEOS {
+			t.Fatalf("%s: %+v, %v", c.source, text, err)
+		}
+		var got []string
+		for _, s := range text.Supervised {
+			got = append(got, text.Content[s.Start:s.End])
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: supervised %q, expected %q", c.source, got, c.want)
+		}
 	}
 }
 

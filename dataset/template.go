@@ -62,7 +62,7 @@ type Template struct {
 }
 
 // NewTemplate returns the named template for rows of the given format. The empty name means the format's default:
-// alpaca, completion, text or chat.
+// alpaca, prompt_completion, text or chat.
 func NewTemplate(name string, format Format, opt TemplateOptions) (*Template, error) {
 	byFormat := map[Format][]string{
 		FormatInstruction: {TemplateAlpaca, TemplateLLMAdapters, TemplateSMTReference, TemplateChat},

@@ -134,9 +134,11 @@ func TestEndOfTurn(t *testing.T) {
 		{"takes one question", "{% if messages|length > 2 %}{{ raise_exception('one') }}{% endif %}{% for m in messages %}{{ m.content }}~{% endfor %}", '~'},
 		{"none", "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}", 0},
 		{"several tokens", "{% for m in messages %}[{{ m.role }}]{{ m.content }}!~\n{% endfor %}", 0},
+		{"no white space before the end of sequence", "{% for m in messages %}<{{ m.role }}>{{ m.content }}~{% endfor %}{{ eos_token }}", '~'},
+		{"words behind the chat", "{% for m in messages %}# {{ m.role }}:\n{{ m.content }}\n{% endfor %}# End", 0},
 		{"refuses the chat", "{{ raise_exception('no') }}", 0},
 	} {
-		chat, err := NewChatTemplate(c.source, ChatOptions{})
+		chat, err := NewChatTemplate(c.source, ChatOptions{EOS: "</s>"})
 		if err != nil {
 			t.Fatal(err)
 		}
