@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"smt/durable"
@@ -145,6 +146,17 @@ func (f cacheFolder) setRevision(revision, commit string) error {
 		_, err := io.WriteString(w, commit)
 		return err
 	})
+}
+
+// servesReadOnly reports whether the snapshot of a commit will do although it could not be brought up to date: where err says that the
+// cache may not be written, and no file is missing but those that a model can do without, such as a licence, which other tools
+// do not download.
+func (f cacheFolder) servesReadOnly(commit string, err error) bool {
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return false
+	}
+	missing, err := missingFile(f.snapshot(commit))
+	return missing == "" && err == nil
 }
 
 // link makes a file of a snapshot from a blob. Where links are not allowed, as on Windows, the blob moves there itself,

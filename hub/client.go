@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -207,11 +208,14 @@ func isTransient(err error) bool {
 // errRedirects ends a chase round a circle.
 var errRedirects = errors.New("more than 10 redirects")
 
-// isUnreachable reports whether there is no way to the hub: no network, no such host, nobody who answers there, or a network that
-// sends everyone to its login.
+// isUnreachable reports whether there is no way to the hub: no network, no such host, nobody who answers there or someone who is not the
+// hub, or a network that sends everyone to its login.
 func isUnreachable(err error) bool {
-	var broken *net.OpError
-	return errors.As(err, &broken) && broken.Op == "dial" || errors.Is(err, errRedirects)
+	var (
+		broken   *net.OpError
+		stranger *tls.CertificateVerificationError
+	)
+	return errors.As(err, &broken) && broken.Op == "dial" || errors.As(err, &stranger) || errors.Is(err, errRedirects)
 }
 
 // A localError comes from the disk here, and does not get better by asking the hub again.
@@ -223,8 +227,8 @@ func (e localError) Unwrap() error { return e.error }
 func (c *client) explain(err error, repo repository) error {
 	var status *statusError
 	if !errors.As(err, &status) {
-		if isUnreachable(err) {
-			return fmt.Errorf("%w; is there a connection to %s?", err, c.endpoint)
+		if isTransient(err) && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("%w; is there a working connection to %s?", err, c.endpoint)
 		}
 		return err
 	}

@@ -25,7 +25,8 @@ import (
 // Resolve returns the directory that holds the model nameOrPath. An existing directory is returned as it is. A name
 // "owner/name" or "owner/name@revision", the revision being a branch, a tag or a commit, is looked up on the hub, and what
 // the cache lacks is downloaded: config, tokenizer, chat template, licence, and weights in safetensors. Without a
-// connection, or while the hub is out of order, a complete copy in the cache will do; it may be read-only.
+// connection, or while the hub is out of order, a complete copy in the cache will do; it may be read-only. A read-only
+// one need not have what a model can do without, such as the licence, which other tools do not download.
 //
 // progress, if not nil, is told how many of the total bytes of a file have arrived; total is -1 if the hub does not say. done is
 // total once, when the file has been verified and lies in the cache. Files that were there already are not told of.
@@ -113,10 +114,13 @@ func (c *client) resolve(ctx context.Context, repo repository) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := c.complete(ctx, repo, answer.commit, files, folder); err != nil {
+	if err = c.complete(ctx, repo, answer.commit, files, folder); err == nil {
+		err = folder.setRevision(repo.revision, answer.commit)
+	}
+	if err != nil && !folder.servesReadOnly(answer.commit, err) {
 		return "", err
 	}
-	return folder.snapshot(answer.commit), folder.setRevision(repo.revision, answer.commit)
+	return folder.snapshot(answer.commit), nil
 }
 
 // complete downloads what the cache lacks of the files of a commit. A cache that lacks nothing is not locked: it may be read-only.
