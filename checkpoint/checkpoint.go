@@ -41,11 +41,11 @@ func Name(step int) string { return fmt.Sprintf("checkpoint-%06d", step) }
 
 // Save writes the state after step steps under parent and returns its directory. state is stored as JSON. Then older
 // checkpoints are removed until keep are left (0 keeps all); the new one is never removed. What processes that were killed have left
-// unfinished under parent is cleared first: a checkpoint is as large as the trained values and their moments.
+// unfinished under parent is cleared first, as far as it lets itself: a checkpoint is as large as the trained values and their moments.
 func Save(parent string, step int, state any, dev device.Device, tensors []Tensor, keep int) (string, error) {
-	if _, err := durable.RemoveStale(parent); err != nil {
-		return "", fmt.Errorf("checkpoint: %w", err)
-	}
+	// What cannot be cleared, such as a leftover that belongs to another user, takes room but is in nobody's way: a run must not
+	// lose its checkpoint to it.
+	_, _ = durable.RemoveStale(parent)
 	path := filepath.Join(parent, Name(step))
 	dir, err := durable.NewDir(path, true)
 	if err != nil {

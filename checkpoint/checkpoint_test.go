@@ -151,6 +151,32 @@ func TestUnfinishedIsCleared(t *testing.T) {
 	}
 }
 
+// TestForeignLeftover saves beside something unfinished that may not be removed, which is the first of two.
+func TestForeignLeftover(t *testing.T) {
+	if os.Geteuid() <= 0 {
+		t.Skip("no permissions keep root, or Windows, from removing")
+	}
+	dev, parent := reference.New(), t.TempDir()
+	foreign := filepath.Join(parent, "checkpoint-000001.smt-tmp-"+strconv.Itoa(math.MaxInt32))
+	ours := filepath.Join(parent, "checkpoint-000002.smt-tmp-"+strconv.Itoa(math.MaxInt32))
+	for _, left := range []string{filepath.Join(foreign, "part"), ours} {
+		if err := os.MkdirAll(left, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(foreign, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(foreign, 0o777)
+	path := save(t, parent, 2, dev, tensors(dev, 1)[1:2], 0)
+	if _, err := os.Stat(ours); !os.IsNotExist(err) {
+		t.Errorf("%s was not cleared (%v)", ours, err)
+	}
+	if got, _, err := checkpoint.Latest(parent); got != path || err != nil {
+		t.Errorf("got %q, %v, expected %q", got, err, path)
+	}
+}
+
 // A meddler puts a file where the checkpoint is to go, while the checkpoint is being written.
 type meddler struct{ path string }
 

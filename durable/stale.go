@@ -38,7 +38,8 @@ func absolute(path string) string {
 
 // RemoveStale clears from the directory parent what processes that no longer run have left unfinished, and puts back a
 // directory whose replacement was cut off between its two renames. What living processes write is not touched. It returns
-// the names that it removed or put back, sorted; a parent that does not exist has none.
+// the names that it removed or put back, sorted; a parent that does not exist has none. What resists, being another user's perhaps,
+// is in the error and keeps nothing else from being cleared.
 //
 // Process ids mean something only on one machine: do not call it where several machines write into the same parent.
 func RemoveStale(parent string) ([]string, error) {
@@ -49,7 +50,10 @@ func RemoveStale(parent string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("durable: %w", err)
 	}
-	var cleared []string
+	var (
+		cleared  []string
+		resisted []error
+	)
 	for _, entry := range entries {
 		name, path := entry.Name(), filepath.Join(parent, entry.Name())
 		final, mark, pid, ok := splitMark(name)
@@ -62,14 +66,15 @@ func RemoveStale(parent string) ([]string, error) {
 			err = os.RemoveAll(path)
 		}
 		if err != nil {
-			return cleared, fmt.Errorf("durable: %w", err)
+			resisted = append(resisted, fmt.Errorf("durable: %w", err))
+			continue
 		}
 		cleared = append(cleared, name)
 	}
-	if len(cleared) == 0 {
-		return nil, nil
+	if len(cleared) > 0 {
+		resisted = append(resisted, explain(parent, syncDirectory(parent)))
 	}
-	return cleared, explain(parent, syncDirectory(parent))
+	return cleared, errors.Join(resisted...)
 }
 
 // splitMark takes "model.smt-tmp-123" apart into "model", ".smt-tmp-" and 123.
