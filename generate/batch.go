@@ -110,6 +110,18 @@ type owner struct {
 	listen bool
 }
 
+// A VocabularyError is a token of a prompt that the model does not know: what made the prompt is another model's tokenizer.
+type VocabularyError struct {
+	Prompt, At int // the index of the prompt, and of the token in it
+	ID         int32
+	Vocabulary int // the model's ids are below it
+}
+
+func (e *VocabularyError) Error() string {
+	return fmt.Sprintf("generate: prompt %d: token id %d at %d is outside the vocabulary of %d; does the tokenizer belong to this model?",
+		e.Prompt, e.ID, e.At, e.Vocabulary)
+}
+
 func newBatch(d *model.Decoder, prompts [][]int32, opts Options) (*batch, error) {
 	opts, err := opts.resolved(d.Config)
 	if err != nil {
@@ -122,8 +134,7 @@ func newBatch(d *model.Decoder, prompts [][]int32, opts Options) (*batch, error)
 		}
 		for at, id := range p {
 			if id < 0 || int(id) >= d.Config.VocabSize {
-				return nil, fmt.Errorf("generate: prompt %d: token id %d at %d is outside the vocabulary of %d; does the tokenizer belong to this model?",
-					i, id, at, d.Config.VocabSize)
+				return nil, &VocabularyError{Prompt: i, At: at, ID: id, Vocabulary: d.Config.VocabSize}
 			}
 		}
 		if opts.MaxNewTokens > d.Config.MaxPosition-len(p) {

@@ -247,12 +247,17 @@ func TestErrors(t *testing.T) {
 		{good, Options{MaxNewTokens: 254}, "prompt 0: 3 tokens and up to 254 new ones; the model was made for 256"},
 		{good, Options{MaxNewTokens: math.MaxInt}, "the model was made for 256 (max_position_embeddings)"},
 		{[][]int32{{1}, {}}, Options{MaxNewTokens: 1}, "prompt 1 is empty"},
-		{[][]int32{{1}, {2, 512}}, Options{MaxNewTokens: 1}, "prompt 1: token id 512 at 1 is outside the vocabulary of 512"},
+		{[][]int32{{1}, {2, 512}}, Options{MaxNewTokens: 1}, "prompt 1: token id 512 at 1 is outside the vocabulary of 512; does the tokenizer belong"},
 		{[][]int32{{-1}}, Options{MaxNewTokens: 1, RepetitionPenalty: 2}, "prompt 0: token id -1"},
 	} {
 		if _, err := Batch(d, c.prompts, c.opts, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, expected %q in it", c.opts, err, c.want)
 		}
+	}
+	var alien *VocabularyError
+	if _, err := Batch(d, [][]int32{{1}, {2, 512}}, Options{MaxNewTokens: 1}, nil); !errors.As(err, &alien) ||
+		*alien != (VocabularyError{Prompt: 1, At: 1, ID: 512, Vocabulary: 512}) {
+		t.Errorf("got %#v, expected a VocabularyError", err)
 	}
 	if out, err := Batch(d, nil, Options{MaxNewTokens: 1}, nil); err != nil || len(out) != 0 {
 		t.Errorf("no prompts: %v, %v", out, err)

@@ -7,6 +7,7 @@ import (
 
 	"smt/dataset"
 	"smt/durable"
+	"smt/generate"
 	"smt/recipe"
 )
 
@@ -36,6 +37,7 @@ func exitCode(err error) int {
 		guard *recipe.GuardError
 		taken *recipe.ErrOutputTaken
 		bad   *dataset.BadRowsError
+		alien *generate.VocabularyError
 	)
 	switch {
 	case err == nil:
@@ -48,6 +50,8 @@ func exitCode(err error) int {
 		return ExitUsage
 	case errors.As(err, &bad):
 		return ExitBadData
+	case errors.As(err, &alien):
+		return ExitBadModel
 	case errors.Is(err, durable.ErrLocked):
 		return ExitLocked
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"smt/durable"
+	"smt/generate"
 	"smt/recipe"
 )
 
@@ -30,6 +31,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("export: out: holds the base: %w", fs.ErrExist), ExitUsage},
 		{errors.New("export: adapter_config.json: is not JSON"), ExitBadModel},
 		{fmt.Errorf("export: %w", fs.ErrNotExist), ExitNoModel},
+		{&generate.VocabularyError{ID: 50000, Vocabulary: 256}, ExitBadModel},
 		{errors.New("unheard of"), ExitFailure},
 	} {
 		if got := exitCode(c.err); got != c.want {
