@@ -41,7 +41,7 @@ func (d *Dir) WriteManifest() error {
 		return explain(d.final, err)
 	}
 	for i := range files {
-		if files[i].Size, files[i].SHA256, err = sum(filepath.Join(d.temp, filepath.FromSlash(files[i].Path))); err != nil {
+		if files[i].SHA256, files[i].Size, err = FileSHA256(filepath.Join(d.temp, filepath.FromSlash(files[i].Path))); err != nil {
 			return explain(d.final, err)
 		}
 	}
@@ -74,7 +74,7 @@ func Verify(dir string) error {
 			return fmt.Errorf("durable: %s: is in %s but not in the directory", path, ManifestName)
 		}
 		delete(present, file.Path)
-		size, hash, err := sum(path)
+		hash, size, err := FileSHA256(path)
 		switch {
 		case err != nil:
 			return fmt.Errorf("durable: %w", err)
@@ -148,17 +148,16 @@ func list(dir string) ([]manifestFile, error) {
 	return files, err
 }
 
-// sum reads a file and returns its size and SHA-256 sum.
-func sum(path string) (int64, string, error) {
+// FileSHA256 reads a file and returns the SHA-256 sum of what it holds, in 64 hexadecimal digits, and its size in bytes.
+func FileSHA256(path string) (sum string, size int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, "", err
+		return "", 0, err
 	}
 	defer file.Close()
 	hash := sha256.New()
-	size, err := io.Copy(hash, file)
-	if err != nil {
-		return 0, "", err
+	if size, err = io.Copy(hash, file); err != nil {
+		return "", 0, err
 	}
-	return size, hex.EncodeToString(hash.Sum(nil)), nil
+	return hex.EncodeToString(hash.Sum(nil)), size, nil
 }

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -73,6 +74,40 @@ func TestOtherModel(t *testing.T) {
 	}
 	if _, ran := runAgain(t, o); ran {
 		t.Error("a result without the digest of its model: run again")
+	}
+}
+
+// TestModelDigest: every file that runs begin with counts, a tokenizer of its own and a chat template, too.
+func TestModelDigest(t *testing.T) {
+	o := tiny(t, 1)
+	dir := o.Recipe.ModelNameOrPath
+	own, template := t.TempDir(), filepath.Join(t.TempDir(), "chat.jinja")
+	text, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
+	for path, content := range map[string]string{template: "{{ messages }}", filepath.Join(own, "tokenizer.json"): string(text)} {
+		err = errors.Join(err, os.WriteFile(path, []byte(content), 0o666))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := o.Recipe
+	r.Tokenizer, r.ChatTemplate = own, template
+	seen := map[string]string{}
+	digest := func(what string, r config.Recipe) {
+		t.Helper()
+		got, err := modelDigest(t.Context(), dir, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("%s and %s have the same digest", what, other)
+		}
+		seen[got] = what
+	}
+	digest("the model", o.Recipe)
+	digest("another tokenizer and a chat template", r)
+	for _, path := range []string{template, filepath.Join(own, "tokenizer.json"), filepath.Join(dir, "config.json")} {
+		change(t, path)
+		digest("another "+path, r)
 	}
 }
 

@@ -12,10 +12,11 @@ import (
 	"smt/durable"
 	"smt/format/safetensors"
 	"smt/model"
+	"smt/tokenizer"
 )
 
-// tokenizerFiles are copied into a model that starts from random weights.
-var tokenizerFiles = []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"}
+// tokenizerFiles are copied into a model that starts from random weights: the tokenizer's, and what ends its texts.
+var tokenizerFiles = append(tokenizer.Files(), "generation_config.json")
 
 // writeRandom makes a model directory with random weights: the given config.json, the tokenizer's files, and weights in the
 // dtype that the config names (float32 if none). One that is there already is replaced.

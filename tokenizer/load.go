@@ -14,10 +14,21 @@ const (
 	maxConfig = 16 << 20
 )
 
+// The files of a tokenizer.
+const (
+	mainFile     = "tokenizer.json"
+	configFile   = "tokenizer_config.json"
+	specialFile  = "special_tokens_map.json"
+	templateFile = "chat_template.jinja"
+)
+
+// Files lists the names of what [Load] reads; all but the first may be missing.
+func Files() []string { return []string{mainFile, configFile, specialFile, templateFile} }
+
 // Load reads the tokenizer of a model directory: tokenizer.json, and where they exist tokenizer_config.json,
 // special_tokens_map.json and chat_template.jinja.
 func Load(dir string) (*Tokenizer, error) {
-	path := filepath.Join(dir, "tokenizer.json")
+	path := filepath.Join(dir, mainFile)
 	tokenizerJSON, err := readFile(path, maxFile)
 	if err != nil {
 		return nil, err
@@ -31,7 +42,7 @@ func Load(dir string) (*Tokenizer, error) {
 		return nil, err
 	}
 	// The later file wins.
-	for _, name := range []string{"special_tokens_map.json", "tokenizer_config.json"} {
+	for _, name := range []string{specialFile, configFile} {
 		path := filepath.Join(dir, name)
 		text, err := readFile(path, maxConfig)
 		if err == nil && text != nil {
@@ -41,7 +52,7 @@ func Load(dir string) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
-	text, err := readFile(filepath.Join(dir, "chat_template.jinja"), maxConfig)
+	text, err := readFile(filepath.Join(dir, templateFile), maxConfig)
 	if err != nil {
 		return nil, err
 	}

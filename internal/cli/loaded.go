@@ -60,3 +60,14 @@ func openModel(ctx context.Context, o modelOptions, w *watch) (*loaded, error) {
 	}
 	return m, nil
 }
+
+// modelIdentity names what is evaluated, wherever it lies: two models with the same identity give the same answers. It ends with that
+// of the adapter if there is any.
+func modelIdentity(m *loaded, adapter string) (string, error) {
+	identity, err := export.ModelIdentity(m.Base.Files, m.Base.Dir, m.Base.Dir)
+	if err != nil || adapter == "" {
+		return identity, err
+	}
+	of, err := export.AdapterIdentity(adapter)
+	return identity + ", adapter " + of, err
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"smt/model"
+	"smt/tokenizer"
 )
 
 // TestModelIdentity changes each file on which the answers of a model depend, and expects another identity each time; where
@@ -51,7 +52,7 @@ func TestModelIdentity(t *testing.T) {
 		}
 		seen[got] = name
 	}
-	for _, name := range modelFiles {
+	for _, name := range append([]string{"config.json"}, tokenizer.Files()...) {
 		other := copyOf(modelDir)
 		text, err := os.ReadFile(filepath.Join(other, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -60,6 +61,7 @@ func TestModelIdentity(t *testing.T) {
 		write(t, filepath.Join(other, name), string(text)+"\n")
 		check(name, identity(other, adapter))
 	}
+	adapterFiles := []string{"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"}
 	for _, name := range adapterFiles {
 		other := copyOf(adapter)
 		write(t, filepath.Join(other, name), "other")
