@@ -11,6 +11,7 @@ import (
 	"smt/export"
 	"smt/hub"
 	"smt/model"
+	"smt/tokenizer"
 )
 
 // fileDigest is the SHA-256 of a file.
@@ -31,13 +32,13 @@ func modelDigest(ctx context.Context, dir string, r config.Recipe) (string, erro
 		return "", err
 	}
 	defer base.Close()
-	tokenizer := dir
+	tokenizerDir := dir
 	if r.Tokenizer != "" {
-		if tokenizer, err = hub.Resolve(ctx, r.Tokenizer, nil); err != nil {
+		if tokenizerDir, err = hub.Resolve(ctx, r.Tokenizer, nil); err != nil {
 			return "", err
 		}
 	}
-	identity, err := export.ModelIdentity(base.Files, dir, tokenizer)
+	identity, err := export.ModelIdentity(base.Files, dir, tokenizerDir, tokenizer.Files())
 	if err != nil {
 		return "", err
 	}

@@ -11,17 +11,16 @@ import (
 
 	"smt/durable"
 	"smt/format/safetensors"
-	"smt/tokenizer"
 )
 
 // ModelIdentity names a model by all on which its answers depend, wherever it lies: "base H, files F" with [BaseSHA256] of its weights
-// and the SHA-256 sum, in hexadecimal digits, of one line for each of its config.json, in dir, and the tokenizer's files
-// ([tokenizer.Files]), in tokenizerDir, as far as they are there: the name and the SHA-256 sum of what the file holds.
-func ModelIdentity(weights *safetensors.Model, dir, tokenizerDir string) (string, error) {
+// and the SHA-256 sum, in hexadecimal digits, of one line for each of its config.json, in dir, and the tokenizer's files (those that
+// package tokenizer lists), in tokenizerDir, as far as they are there: the name and the SHA-256 sum of what the file holds.
+func ModelIdentity(weights *safetensors.Model, dir, tokenizerDir string, tokenizerFiles []string) (string, error) {
 	files := sha256.New()
 	err := addFiles(files, dir, true, modelConfig)
 	if err == nil {
-		err = addFiles(files, tokenizerDir, false, tokenizer.Files()...)
+		err = addFiles(files, tokenizerDir, false, tokenizerFiles...)
 	}
 	if err != nil {
 		return "", fmt.Errorf("export: model: %w", err)

@@ -9,6 +9,7 @@ import (
 	"smt/export"
 	"smt/hub"
 	"smt/recipe"
+	"smt/tokenizer"
 )
 
 // modelOptions are the flags of commands that use a model as it is.
@@ -64,7 +65,7 @@ func openModel(ctx context.Context, o modelOptions, w *watch) (*loaded, error) {
 // modelIdentity names what is evaluated, wherever it lies: two models with the same identity give the same answers. It ends with that
 // of the adapter if there is any.
 func modelIdentity(m *loaded, adapter string) (string, error) {
-	identity, err := export.ModelIdentity(m.Base.Files, m.Base.Dir, m.Base.Dir)
+	identity, err := export.ModelIdentity(m.Base.Files, m.Base.Dir, m.Base.Dir, tokenizer.Files())
 	if err != nil || adapter == "" {
 		return identity, err
 	}
