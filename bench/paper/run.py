@@ -73,7 +73,7 @@ EXPERIMENTS = {
     "plateau-magnitude": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods magnitude --budgets 0.43,4.9",
     # Where blocks are few, which ones are chosen should matter most.
     "plateau-small": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,magnitude,random --budgets 0.05,0.2",
-    "plateau-large": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods smt,magnitude,lora --budgets 1.7,3",
+    "plateau-large": f"study plateau {MATH} {ALL} {INT8} {FINE} --seeds 1,2 --methods smt,magnitude,lora --budgets 1.7,3",
     "plateau-dora": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods dora --budgets 0.43,4.9",
     # The smallest adapter that LoRA can have, of rank 1 in all modules.
     "plateau-rank1": f"study plateau {MATH} {ALL} {INT8} --seeds 1,2 --methods lora --budgets 0.227",
