@@ -343,7 +343,7 @@ func (p *pass) logits() error {
 	err := p.decoder.Logits(&p.input, p.cache, func(i int, logits []float64) {
 		w := p.wanted[i]
 		total := logSumExp(logits)
-		if math.IsNaN(total) || math.IsInf(total, 0) {
+		if !finite.Is(total) {
 			failed = fmt.Errorf("evaluate: the model's logits are %w; are its weights damaged?", finite.ErrNot)
 			return
 		}

@@ -110,7 +110,7 @@ func (e *Evaluator) runLosses(ctx context.Context, rows []dataset.Row, set *data
 				continue
 			}
 			record := Record{Row: example.Row, Answer: rows[example.Row].Answer, Value: sums[i] / float64(counts[i]), Loss: sums[i], Tokens: counts[i]}
-			if math.IsNaN(record.Loss) || math.IsInf(record.Loss, 0) {
+			if !finite.Is(record.Loss) {
 				return rowError(&rows[example.Row], example.Row, fmt.Errorf("the loss is %g, which is %w; are the model's weights damaged?", record.Loss, finite.ErrNot))
 			}
 			if err := file.add(record); err != nil {
@@ -203,7 +203,7 @@ func newLoss(sums []float64, counts []int) (Loss, error) {
 	if rows := float64(l.Rows); rows > 1 {
 		l.StandardError = math.Sqrt(rows/(rows-1)*squares) / n
 	}
-	if math.IsNaN(l.Mean) || math.IsInf(l.Mean, 0) {
+	if !finite.Is(l.Mean) {
 		return l, fmt.Errorf("evaluate: the mean loss is %g, which is %w; are the model's weights damaged?", l.Mean, finite.ErrNot)
 	}
 	return l, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 
+	"smt/internal/finite"
 	"smt/model"
 )
 
@@ -67,7 +68,7 @@ func (o Options) resolved(c *model.Config) (Options, error) {
 	if !(o.RepetitionPenalty >= 0) || math.IsInf(o.RepetitionPenalty, 0) {
 		return fail("repetition_penalty", o.RepetitionPenalty, "a positive number")
 	}
-	if math.IsNaN(o.LengthPenalty) || math.IsInf(o.LengthPenalty, 0) {
+	if !finite.Is(o.LengthPenalty) {
 		return fail("length_penalty", o.LengthPenalty, "a finite number")
 	}
 	if o.Concurrent < 0 {

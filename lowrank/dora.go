@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"smt/device"
+	"smt/internal/finite"
 )
 
 // DoRA is y_j = (m_j/n_j)·(x Wᵀ + s·(x Aᵀ) Bᵀ)_j + bias_j with n_j = ‖(W + s·B A)_j‖₂, the norm of output row j. As in PEFT,
@@ -141,7 +142,7 @@ func (d *DoRA) MergedRows(row func(j int, values []float64) error) error {
 	d.Device.Combine(merged, d.Base.Weight.Value, 1, 1)
 	d.Device.Read(d.ratio, ratio)
 	for j, r := range ratio {
-		if math.IsNaN(r) || math.IsInf(r, 0) {
+		if !finite.Is(r) {
 			return fmt.Errorf("lowrank: row %d of W + s·B·A has norm 0: DoRA cannot scale it", j)
 		}
 		d.Device.Read(merged.Slice(j, j+1), values)

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"smt/device"
+	"smt/internal/finite"
 )
 
 // A Tensor is one trained tensor with its gradient and Adam moments, all of one shape.
@@ -77,7 +78,7 @@ const clipEpsilon = 1e-6
 // clipping; the factor is min(1, MaxNorm/(norm+1e-6)).
 func (o *AdamW) Step(learningRate float64) (float64, error) {
 	norm := o.GradientNorm()
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+	if !finite.Is(norm) {
 		return norm, ErrNotFinite{norm}
 	}
 	scale := 1.0
@@ -123,7 +124,7 @@ func (o *AdamW) Apply(i int) {
 func (o *AdamW) End() (float64, error) {
 	o.device.Read(o.norm, o.host)
 	norm := math.Sqrt(o.host[0])
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+	if !finite.Is(norm) {
 		return norm, ErrNotFinite{norm}
 	}
 	return norm, nil

@@ -13,8 +13,9 @@ import (
 	"smt/tokenizer"
 )
 
-// TestReadDataMaxRows: max_rows counts in each file, of validation too, and what is left out is told.
-func TestReadDataMaxRows(t *testing.T) {
+// tiny is the tokenizer and the shape of a tiny model.
+func tiny(t *testing.T) (*tokenizer.Tokenizer, *model.Config) {
+	t.Helper()
 	dir := modeltest.WriteWithTokenizer(t, modeltest.Llama(), 31)
 	tok, err := tokenizer.Load(dir)
 	if err != nil {
@@ -24,6 +25,12 @@ func TestReadDataMaxRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tok, c
+}
+
+// TestReadDataMaxRows: max_rows counts in each file, of validation too, and what is left out is told.
+func TestReadDataMaxRows(t *testing.T) {
+	tok, c := tiny(t)
 	file := func(name string, rows int) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(strings.Repeat(`{"prompt": "a", "completion": "b"}`+"\n", rows)), 0o666); err != nil {
@@ -51,15 +58,7 @@ func TestReadDataMaxRows(t *testing.T) {
 
 // TestChatTemplateIsThatOfTheTrainingRows: validation rows of another form have a template of their own, which is not the run's.
 func TestChatTemplateIsThatOfTheTrainingRows(t *testing.T) {
-	dir := modeltest.WriteWithTokenizer(t, modeltest.Llama(), 31)
-	tok, err := tokenizer.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := model.ReadConfig(filepath.Join(dir, "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tok, c := tiny(t)
 	file := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"smt/device"
+	"smt/internal/finite"
 )
 
 // An Accumulator is the second part of SMT: it gathers, over the warm-up's steps, what a [Score] needs of the gradients of
@@ -218,7 +219,7 @@ func (a *Accumulator) Scores() ([][]float64, error) {
 			a.reduced(scores, i, cols)
 		}
 		for k, s := range scores {
-			if math.IsNaN(s) || math.IsInf(s, 0) {
+			if !finite.Is(s) {
 				return nil, fmt.Errorf("sparse: %s: the score of block (%d, %d) is %g: a gradient overflowed or was not a number during the warm-up", m.Name, k/cols, k%cols, s)
 			}
 		}

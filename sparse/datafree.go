@@ -3,12 +3,12 @@ package sparse
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
 
 	"smt/device"
+	"smt/internal/finite"
 )
 
 // The rules that read no row of data: controls for those that do.
@@ -83,7 +83,7 @@ func MagnitudeScores(dev device.Device, targets []Matrix, b int, weight func(Mat
 		scores := make([]float64, rows*cols)
 		dev.Read(means, scores)
 		for k, s := range scores {
-			if math.IsNaN(s) || math.IsInf(s, 0) {
+			if !finite.Is(s) {
 				return nil, fmt.Errorf("sparse: %s: the mean |weight| of block (%d, %d) is %g: expected finite weights; is the file damaged?", m.Name, k/cols, k%cols, s)
 			}
 		}
